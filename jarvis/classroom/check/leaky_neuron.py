@@ -117,7 +117,7 @@ _TAU_SLIPS = (
 )  # fmt: skip
 _HALF_TIME = (
     lambda case: case[0] * math.log(2),
-    "That is the time v takes to decay to one half. In tau it decays to 1/e, about 37 %.",
+    "That is the time v takes to decay to one half. In one tau it decays to 1/e, about 37 %.",
 )
 
 

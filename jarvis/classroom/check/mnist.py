@@ -238,7 +238,7 @@ _SHORTEST_SLIPS: dict[str, Callable] = {
     "That is the accuracy. Return the run time at which it is reached.": (
         lambda t, a, d: a[t.index(_first_good(t, a, d))]
     ),
-    "You compare with the best accuracy. Compare with that of the longest run, accuracy[-1].": (
+    "You compare with the best accuracy. Compare with accuracy[-1], of the longest run.": (
         lambda t, a, d: _first_good(t, a, d, max(a) - d)
     ),
     "You treat `allowed` as a fraction of the accuracy. It is a difference: the limit is "
@@ -333,8 +333,8 @@ def decide(answer, rng) -> None:
     raise Wrong(
         f"For one image, the outputs first fire at {(first[k] + 1).int().tolist()} ms "
         f"({n_steps + 1} means never), with currents so far "
-        f"{np.round(so_far[k].numpy(), 2).tolist()}. You answer {answers[k]:g}; it should be "
-        f"{expected[k]}."
+        f"{np.round(so_far[k].numpy(), 2).tolist()}. Your answer is {answers[k]:g}; it should "
+        f"be {expected[k]}."
     )
 
 

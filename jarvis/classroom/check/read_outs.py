@@ -225,7 +225,7 @@ def _leak(tau: float, n_steps: int) -> np.ndarray:
     return np.exp(-np.arange(n_steps)[::-1] / tau)
 
 
-#: Answers, and the feedback for each: none for the right one, up to a factor.
+#: Answers, up to a factor, and the feedback for each: none for the right one.
 _WEIGHT_SLIPS: dict[str, Callable[[float, int], np.ndarray]] = {
     "": _leak,
     "Your first step counts most. It is the oldest, so it should count least.": (

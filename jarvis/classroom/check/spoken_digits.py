@@ -222,7 +222,7 @@ def backwards(answer, rng) -> None:
 @exercise(
     4,
     hints=(
-        "A comparison decides which events stay. The offsets give where each sample begins among "
+        "A comparison decides which events stay. The offsets say where each sample begins among "
         "those that stay.",
         "keep = events.times < step selects times and units. Count the events that each sample "
         "keeps: torch.bincount(events.samples()[keep], minlength=len(events)).",

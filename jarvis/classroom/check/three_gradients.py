@@ -26,7 +26,7 @@ from jarvis.classroom.check.verdict import (
     ),
 )
 def first_time(answer, rng) -> None:
-    """`first_time(s [T, N], dt) -> [N]`, differentiable by every s."""
+    """`first_time(s [T, N], dt) -> [N]`, differentiable in every s."""
     for _ in range(2):
         g, dt = generator_from(rng), float(rng.uniform(0.02, 0.5))
         n_steps = int(rng.integers(12, 20))

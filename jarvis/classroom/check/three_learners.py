@@ -116,7 +116,7 @@ def additions_of(answer, rng) -> None:
                 "weight is 0."
             )
         if np.allclose(found, (fired @ weights.numpy()).sum(1), atol=1e-3):
-            raise Wrong("You add up the weights. Count how often one is added: weights != 0.")
+            raise Wrong("You add up the weights. Count the weights that are added: weights != 0.")
         if np.array_equal(found, fired @ (weights > 0).sum(1).numpy()):
             raise Wrong("You count only positive weights. A negative one is added, too.")
         if np.array_equal(found, fired.sum(1)):
@@ -179,7 +179,7 @@ def break_even(answer, rng) -> None:
             raise Wrong("That is the number of spikes per step. Return the total number.")
         if near(found, product / add * (1 - cost) * n_in):
             raise Wrong(
-                "That is the number of spikes of all inputs together. Return that of each input."
+                "That is the number of spikes of all inputs together. Return the number per input."
             )
         if near(found, (n_in * product - n_steps * n_states * add) / (n_in * add)):
             raise Wrong("An update multiplies, too: it costs multiply + add.")

@@ -237,7 +237,7 @@ def in_pieces(answer, rng) -> None:
     if near(most, n_pieces * kept, 0.1) or near(most, all_kept, 0.1):
         raise Wrong(
             f"{most:.0f} bytes is the sum over all pieces. What a piece keeps is freed after its "
-            "backward pass: the most at one time is that of the largest piece."
+            "backward pass: only the largest piece counts."
         )
     raise Wrong(f"One piece keeps {kept} bytes, but you return {most:.0f}.")
 

@@ -157,7 +157,7 @@ def decide(answer, rng) -> None:
         )
         if right == "cannot say" and found == "too small to matter":
             raise Wrong(
-                f"{said} It also contains values beyond {matters:.1f}. Not to have shown a "
+                f"{said} It also contains values beyond {matters:.1f}. Failing to show a "
                 "difference does not show that there is none."
             )
         if right == "cannot say":

@@ -19,7 +19,7 @@ def _same(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def _alike(found: np.ndarray, expected: np.ndarray) -> bool:
-    """The same in the precision of float32, to which torch.where rounds two plain numbers."""
+    """Equal in the precision of float32, to which torch.where rounds two plain numbers."""
     return bool(np.allclose(found, expected, rtol=1e-5, atol=1e-6))
 
 
@@ -61,7 +61,7 @@ class MapState(NamedTuple):
 @exercise(
     1,
     hints=(
-        "First: when does the neuron spike? Then choose the new u, case by case, by the old u.",
+        "First: when does the neuron spike? Then choose the new u, case by case, from the old u.",
         "s = spike(u, alpha + y + x); then one torch.where inside another for the new u.",
         "torch.where(u <= 0, p.alpha / (1 - u) + z, torch.where(u >= p.alpha + z, -1.0, "
         "p.alpha + z)) with z = y + x",
@@ -264,7 +264,7 @@ def _back(g_s, g_v, x, v, decay, decay_open, knee, slope, **slip) -> list[np.nda
 
 
 _BACK_SLIPS = {
-    "The surrogate is missing: no gradient passes the spike.": dict(true_derivative=1),
+    "The surrogate is missing: no gradient passes through the spike.": dict(true_derivative=1),
     "You take the derivative of the spike as 1. Multiply g_s by the surrogate.":
         dict(as_if_linear=1),
     "The surrogate is 1/(1 + k |h - 1|) squared.": dict(no_square=1),

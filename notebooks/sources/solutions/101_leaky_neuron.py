@@ -51,8 +51,8 @@ assert check.read_circuit(read_circuit)
 # ### Exercise 2: Measure tau from a recording
 #
 # **Solution.** Between two values $d$ ms apart the potential falls by the factor $e^{-d/\tau}$, so
-# $\tau = d / \ln\frac{v(t)}{v(t+d)}$. Without noise any two values do. With noise, take them about
-# one $\tau$ apart, or fit a line to $\ln v$.
+# $\tau = d / \ln\frac{v(t)}{v(t+d)}$. Without noise, any two values will do. With noise, take them
+# about one $\tau$ apart, or fit a line to $\ln v$.
 
 
 # %%
@@ -73,8 +73,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the recording and the exponential with the measured time constant: they lie on
-# each other.*
+# *The figure shows the recording and the exponential with the measured time constant, which
+# coincide.*
 #
 # ### Exercise 3: When does the first spike come?
 #

@@ -78,8 +78,8 @@ assert off["subtract"] < 0.25 * off["zero"]
 # ### Exercise 2: Set a speed limit
 #
 # **Solution.** The interval is $t_{ref} + \tau \ln\frac{I}{I-1}$, and it should be 1000 over the
-# rate in Hz. A weaker current makes it longer. As $I$ grows, the second term goes to zero: against
-# any current, only $t_{ref} = 1/f$ would do.
+# rate in Hz. A weaker current makes it longer. As $I$ grows, the second term goes to zero: only
+# $t_{ref} = 1/f$ limits the rate for every current.
 
 
 # %%
@@ -93,10 +93,11 @@ assert check.speed_limit(speed_limit)
 # %% [markdown]
 # ### Exercise 3: From input spikes to noise
 #
-# **Solution.** The integral of $w\,e^{-t/\tau}$ is $w\,\tau$, that of its square $w^2 \tau/2$. With
-# $n$ spikes per time constant, the mean is $w\,n$ and the standard deviation $|w|\sqrt{n/2}$. (This
-# is Campbell's theorem.) So with many weak synapses the fluctuations are small compared with the
-# mean, unless excitation and inhibition cancel: their means subtract, their variances add.
+# **Solution.** The integral of $w\,e^{-t/\tau}$ is $w\,\tau$, and that of its square is
+# $w^2 \tau/2$. With $n$ spikes per time constant, the mean is $w\,n$ and the standard deviation
+# $|w|\sqrt{n/2}$. (This is Campbell's theorem.) So with many weak synapses the fluctuations are
+# small compared with the mean, unless excitation and inhibition cancel: their means subtract, their
+# variances add.
 
 
 # %%
@@ -111,7 +112,7 @@ assert check.mean_and_spread(mean_and_spread)
 # %% [markdown]
 # ### Exercise 4: Measure the irregularity
 #
-# **Solution.** Differences of the spike times, and then their standard deviation over their mean.
+# **Solution.** Divide the standard deviation of the spike times' differences by their mean.
 
 
 # %%

@@ -32,7 +32,7 @@ full_run = True
 #
 # **Solution.** The current settles where $i = e^{-dt/\tau_{syn}} i + x$, at
 # $i = x / (1 - e^{-dt/\tau_{syn}})$. The potential then settles at $i / (1 - e^{-dt/\tau})$. Set it
-# to 1. There is one factor of the kind of `constant_drive` for each leak.
+# to 1. Each leak contributes one factor like that of `constant_drive`.
 
 
 # %%
@@ -62,8 +62,8 @@ assert check.threshold_at(threshold_at)
 # %% [markdown]
 # ### Exercise 3: Read a stream
 #
-# **Solution.** The state lives outside the loop. It is forgotten before the first piece of a
-# recording, and carried otherwise.
+# **Solution.** The state lives outside the loop. It is reset before the first piece of a recording,
+# and otherwise carried over.
 
 
 # %%

@@ -51,7 +51,7 @@ assert check.mean_adaptation(mean_adaptation)
 # ### Exercise 2: The rheobase with adaptation
 #
 # **Solution.** Put $u = (V - V_T)/\Delta_T$. The V-nullcline has the slope $-g_L + g_L e^u$, the
-# w-nullcline has $a$. They touch where the slopes agree, at $e^u = 1 + a/g_L$, so at
+# w-nullcline has the slope $a$. They touch where the slopes agree, at $e^u = 1 + a/g_L$, so at
 # $V = V_T + \Delta_T \ln(1 + a/g_L)$. There both give the same $w$:
 #
 # $$I = (g_L + a)\,(V - E_L) - g_L\,\Delta_T\,e^u .$$
@@ -85,16 +85,17 @@ assert fires_at(1.03 * mine)
 assert not fires_at(0.98 * mine)
 
 # %% [markdown]
-# (Where $a/g_L > \tau/\tau_w$, the fixed point begins to oscillate before it vanishes. That is the
-# case here, where $2/12 > 16.7/300$, at a current a little below this one. The library's `rheobase`
-# knows both.)
+# (Where $a/g_L > \tau/\tau_w$, as here ($2/12 > 16.7/300$), the fixed point loses stability to an
+# oscillation at a slightly lower current, before it vanishes. The library's `rheobase` covers both
+# cases.)
 #
 # ### Exercise 3: Stop the bursts
 #
 # **Solution.** A burst needs resets that lie below the V-nullcline at first, and above it after a
-# spike or two. To the right of its lowest point, which is at $V_T$, the interval jumps there, from
-# a direct way to the spike to one around the left. To the left of $V_T$ nothing jumps: a reset a
-# little above the curve falls only a little before it turns. So lower the reset below $V_T$.
+# spike or two. To the right of the curve's lowest point, at $V_T$, the interval jumps when the
+# reset crosses the curve: V then makes a detour to the left before it spikes. To the left of $V_T$
+# nothing jumps: from a reset a little above the curve, V falls only a little before it turns. So
+# lower the reset below $V_T$.
 
 
 # %%

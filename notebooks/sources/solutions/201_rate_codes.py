@@ -67,7 +67,7 @@ assert [steps_for(*w) for w in wanted] == [100, 525, 100]
 # %% [markdown]
 # ### Exercise 2: Decode a rate in Hz
 #
-# `rate_decode` with `dt` gives Hz; a white pixel has `max_rate` of them.
+# `rate_decode` with `dt` gives a rate in Hz; a white pixel fires at `max_rate`.
 
 
 # %%
@@ -81,7 +81,7 @@ assert check.brightness(brightness)
 # %% [markdown]
 # ### Exercise 3: Measure the irregularity
 #
-# Counts first, then their variance over their mean. For independent steps that is $1-p$.
+# Divide the variance of the counts by their mean. For independent steps that is $1-p$.
 
 
 # %%

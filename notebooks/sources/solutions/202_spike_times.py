@@ -102,7 +102,7 @@ print(f"p = 1/16: {expected_first_step(1 / 16, window):.1f} of {window} steps")
 # ### Exercise 3: Read a latency
 #
 # $t = \tau\ln\frac{x}{x-\theta}$ gives $e^{-t/\tau} = 1 - \theta/x$, so
-# $x = \theta / (1 - e^{-t/\tau})$. A very early spike would mean more than 1, which no pixel has.
+# $x = \theta / (1 - e^{-t/\tau})$. A very early spike would mean $x > 1$, which no pixel has.
 
 
 # %%

@@ -35,7 +35,7 @@ full_run = True
 # %% [markdown]
 # ### Exercise 1: Sum over all pairs
 #
-# Take two loops, and the interval in the right order: post minus pre.
+# Use two loops. The interval is post minus pre.
 
 
 # %%

@@ -36,8 +36,8 @@ length = 60  # of the stream, s
 # %% [markdown]
 # ### Exercise 1: State the chance level
 #
-# A slot without a spike is missed. With $m$ = rate x length spikes on average, its probability is
-# $e^{-m}$.
+# A slot without a spike is missed. With $m$ = rate x length spikes on average, this has the
+# probability $e^{-m}$.
 
 
 # %%

@@ -61,7 +61,7 @@ assert torch.allclose(update_by_order(w, times, 3, 0.4, 0.2), by_library)
 # %% [markdown]
 # ### Exercise 2: Measure each map
 #
-# Take $w(1-w)$ of every weight first, and then the mean over all axes except the first.
+# Take $w(1-w)$ of every weight first, then the mean over all axes except the first.
 
 
 # %%

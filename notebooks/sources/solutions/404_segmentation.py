@@ -84,7 +84,7 @@ assert torch.equal(unpool(values[0, 0], 2 * row + column), by_torch)
 # %% [markdown]
 # ### Exercise 3: Compute false alarms
 #
-# Take one minus the probability that fewer fire, a sum of terms of the binomial law.
+# Take one minus the probability that fewer pixels fire, which is a sum of binomial terms.
 
 
 # %%

@@ -87,8 +87,8 @@ def choose(val, test):
 assert check.choose(choose)
 
 # %% [markdown]
-# How much does this inflate a score? Suppose that twenty options are equally good, and that each is
-# measured on 50 scenes:
+# How much does this inflate a score? Suppose twenty options are equally good, each measured on 50
+# scenes:
 
 # %%
 rng = np.random.default_rng(0)
@@ -100,7 +100,7 @@ assert abs(fair - 0.8) < 0.01 < 0.05 < test_scores.max(1).mean() - 0.8
 # %% [markdown]
 # ### Exercise 3: Measure how fast it flies
 #
-# Find the centre of the pixels in each frame that has some, and fit a straight line to the centres.
+# Find the centre of the pixels in each non-empty frame, and fit a straight line to the centres.
 
 
 # %%

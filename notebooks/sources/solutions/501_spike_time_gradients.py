@@ -118,7 +118,7 @@ assert track[-1, 4] >= 1
 #
 # ### Exercise 3: Add an after-current
 #
-# At an own spike $I^+ = I^- + c$ and $v^+ = 0$. The rule
+# At a spike of the neuron itself, $I^+ = I^- + c$ and $v^+ = 0$. The rule
 # $dx^+ = J\,dx^- + (J\dot x^- - \dot x^+)\,dt$ gives for the current
 # $dI^+ = dI^- + dc + (-I^- + I^+)/\tau_s\,dt = dI^- + dc + c/\tau_s\,dt$ and for the potential
 # $dv^+ = -\dot v^+ dt$, with $dt = -dv^-/\dot v^-$. Collect the factors of $dv^-$ and $dc$:

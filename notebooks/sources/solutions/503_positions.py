@@ -88,8 +88,8 @@ print(f"x = {meeting_point(10.0, 4.0):.0f} ms")
 # ### Exercise 3: Which delays are possible?
 #
 # All positions with the delay $d_1$ from the first sender lie on a circle around it, and those with
-# $d_2$ from the second on another circle. The circles meet if their radii add up to at least the
-# gap and differ by at most the gap: the triangle inequality.
+# the delay $d_2$ from the second lie on another circle. The circles meet if their radii add up to
+# at least the gap and differ by at most the gap: the triangle inequality.
 
 
 # %%

@@ -36,12 +36,12 @@ full_run = True
 # %% [markdown]
 # ### Exercise 1: Detect a faster sweep
 #
-# All channels arrive together where channel 0, which fires `duration` ms before channel 30, is as
-# many ms farther away. The points whose distances to the two ends differ by that lie on a
-# **hyperbola** with its foci at the ends. Where it crosses the line, the two ends arrive together,
-# but the channels between them do not. Far out it becomes a straight line: for a distant neuron the
-# sweep is a plane wave, and it sits at an angle $\alpha$ to the line with
-# $\cos\alpha = \text{duration}/30$.
+# Channel 0 fires `duration` ms before channel 30, so both arrive together where channel 0 is
+# `duration` ms farther away. The points with this difference of distances lie on a **hyperbola**
+# with its foci at the ends. Where the hyperbola crosses the line, the two ends arrive together, but
+# the channels between them do not. Far out, the hyperbola is nearly straight, at an angle $\alpha$
+# to the line with $\cos\alpha = \text{duration}/30$: for a distant neuron the sweep is a plane
+# wave.
 
 
 # %%
@@ -88,11 +88,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows where a neuron detects the up-sweep (blue) or the down-sweep (orange) of 15 ms,
 # the hyperbola (black), and the position above (triangle).* The blue positions lie around the
-# hyperbola, away from the line: the angle at which a neuron sits chooses the speed of its sweep.
+# hyperbola, away from the line: the angle at which a neuron sits sets the speed of its sweep.
 #
 # ### Exercise 2: Find the factor
 #
-# Bisection on a logarithmic scale. The range spans eight powers of ten; after 50 halvings, what is
+# Bisect on a logarithmic scale. The range spans eight powers of ten; after 50 halvings, what is
 # left is negligible.
 
 
@@ -114,8 +114,8 @@ assert check.find_factor(find_factor)
 # %% [markdown]
 # ### Exercise 3: Play words backwards
 #
-# A stable sort by sample, and within it by time, puts the events in order again. The offsets stay:
-# each sample has as many events as before.
+# A stable sort by sample, and within each sample by time, puts the events in order again. The
+# offsets stay: each sample has as many events as before.
 
 
 # %%
@@ -131,7 +131,7 @@ assert check.backwards(backwards)
 # %% [markdown]
 # ### Exercise 4: Cut words short
 #
-# Offsets follow from how many events each sample keeps.
+# The offsets follow from the number of events each sample keeps.
 
 
 # %%
@@ -160,5 +160,5 @@ assert np.bincount(backwards(word).units).tolist() == np.bincount(word.units).to
 assert len(until(word, 200).times) == int((word.times < 200).sum())
 
 # %% [markdown]
-# *The figure shows a generated word as it is, backwards, and cut short.* Turned around, every
-# channel has as many spikes as before.
+# *The figure shows a generated word as it is, backwards, and cut short.* In the reversed word,
+# every channel has as many spikes as before.

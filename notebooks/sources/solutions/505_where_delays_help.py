@@ -66,7 +66,7 @@ plt.show()
 #
 # ### Exercise 2: Put an interval on a difference
 #
-# What is drawn anew are words, and both networks answer the same ones.
+# Draw the words anew, the same ones for both networks.
 
 
 # %%
@@ -92,8 +92,8 @@ assert abs(library.high - high) < 0.004
 assert unpaired > 1.5 * (high - low) / 2
 
 # %% [markdown]
-# Two networks that find the same words hard: paired, the interval is far shorter than for two
-# independent sets of words.
+# The two networks find the same words hard, so pairing makes the interval far shorter than two
+# independent sets of words would.
 #
 # ### Exercise 3: Say what follows
 #
@@ -123,11 +123,12 @@ ax.set(xlabel="difference (points)", xlim=(-6, 9), ylim=(4.6, -0.6), yticks=[])
 plt.show()
 
 # %% [markdown]
-# *The figure shows five intervals and what follows from them if 2 points matter (grey).*
+# *The figure shows five intervals and what follows from them if differences of 2 points matter
+# (grey).*
 #
 # ### Exercise 4: Shuffle the delays
 #
-# A random order of all entries.
+# Put all entries in a random order.
 
 
 # %%

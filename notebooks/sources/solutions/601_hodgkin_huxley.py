@@ -99,8 +99,8 @@ plt.show()
 #
 # ### Exercise 2: Block the sodium channels
 #
-# The same function with $g_{Na} = 0$ and a current. The neuron does not fire: nothing
-# is left that could drive V up by itself.
+# Use the same function with $g_{Na} = 0$ and a current. The neuron does not fire: nothing is left
+# that could drive V up by itself.
 
 
 # %%
@@ -124,8 +124,8 @@ plt.show()
 assert spikes.sum() == 0
 
 # %% [markdown]
-# *The figure shows V without sodium channels under 5, 10 and 20 µA/cm²; dashed, the predictions.*
-# The hump at the start is $n$, which opens late.
+# *The figure shows V without sodium channels under 5, 10 and 20 µA/cm²; dashed: the predictions.*
+# The hump at the start comes from $n$, which rises late.
 #
 # ### Exercise 3: Measure a rate in steady state
 #

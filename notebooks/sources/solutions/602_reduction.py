@@ -116,9 +116,9 @@ assert math.isclose(mine, library)
 # %% [markdown]
 # ### Exercise 3: Measure an exponent
 #
-# Take currents at logarithmic distances from the onset: so far away that the neuron
-# fires a few times while it is watched, and so near that the law holds. From 0.0001 to 0.001 both
-# are true; from 0.01 to 0.1 the answer is too large.
+# Take currents at logarithmic distances from the onset: so far away that the neuron fires a few
+# times while it is watched, and so near that the law holds. From 0.0001 to 0.001 both conditions
+# hold; from 0.01 to 0.1 the answer is too large.
 
 
 # %%
@@ -139,8 +139,8 @@ assert abs(p - 0.5) < 0.03
 # %% [markdown]
 # ### Exercise 4: Classify a neuron
 #
-# Leave out the zeros, and compare the lowest rate with the highest. A square root
-# begins far below its end, a jump does not.
+# Leave out the zeros, and compare the lowest rate with the highest. A square root begins far below
+# its highest rate, a jump does not.
 
 
 # %%

@@ -59,12 +59,12 @@ for dt in (0.99 * limit, 1.01 * limit):
     print(f"dt = {dt:.3f} ms: a factor of {abs(1 + dt * complex(-0.01, 0.1)):.5f} per step")
 
 # %% [markdown]
-# That is 32 steps in a period only in order not to explode. At that step the oscillation does not
+# That is 32 steps in a period, just to keep the oscillation from growing. At that step it does not
 # decay at all; to be accurate, Euler's method needs far more.
 #
 # ### Exercise 2: Measure a period
 #
-# From one upward crossing of 0 to the next. Maxima work as well: both are exactly one
+# Measure from one upward crossing of 0 to the next. Maxima work as well: both are exactly one
 # period apart, whatever the damping.
 
 
@@ -105,8 +105,8 @@ assert check.classify(classify)
 # %% [markdown]
 # ### Exercise 4: Find the weakest inhibition that fires
 #
-# A pulse of size $A$ first pushes Im z down to $-A$ times `pulse_peak`. Half a period
-# later it is up, at `rebound` times that. This has to reach the threshold.
+# A pulse of size $A$ first pushes Im z down to $-A$ times `pulse_peak`. Half a period later Im z
+# peaks at `rebound` times that size, which has to reach the threshold.
 
 
 # %%
@@ -166,4 +166,5 @@ print("changes:", changed)
 assert changed == "CDEHNPQST"
 
 # %% [markdown]
-# Nine of twenty. For Q and T the name no longer fits, and P needs its second pulse at another time.
+# Nine of twenty change. For Q and T the name no longer fits, and P needs its second pulse at
+# another time.

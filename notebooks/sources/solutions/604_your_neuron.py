@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Write a neuron once and run it everywhere: solutions
 #
-# The exercises of [604](../604_your_neuron.ipynb), solved. This notebook runs on its own, in some
+# The exercises of [604](../604_your_neuron.ipynb), solved. This notebook runs on its own, in about
 # ten seconds.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -73,7 +73,7 @@ TwoLeak = define(two_leak_step, TwoLeakParams, TwoLeakState, rest=lambda p: TwoL
 #
 # ### Exercise 1: Write a neuron that bursts
 #
-# The third case is the spike, so `spike(u, border)` decides it. The first needs care:
+# The third case is the spike, so `spike(u, border)` decides it. The first case needs care:
 # `torch.where` computes *both* sides for all neurons, and 1/(1 - u) is infinite for u = 1. That
 # value is thrown away, but on the way back infinity times 0 is NaN. So bound u where it is not
 # meant to be above 0.
@@ -120,14 +120,14 @@ print("intervals between spikes, in steps:", *intervals)
 assert not full_run or intervals.max() > 10 * intervals.min()
 
 # %% [markdown]
-# *The map without input.* While it fires, $u$ is above $\sigma - 1$ on average, and $y$ falls until
-# the burst breaks off. Then $y$ recovers, and the next one begins. No time constant, no
+# *The map without input.* While the neuron fires, $u$ is above $\sigma - 1$ on average, and $y$
+# falls until the burst breaks off. Then $y$ recovers, and the next one begins. No time constant, no
 # differential equation, and a compiled loop all the same.
 #
 # ### Exercise 2: Write the backward step by hand
 #
-# Forward once more, then the chain rule from the end to the start. The potential
-# after the step is $h\,(1 - s)$ with $s$ held fixed, and the spike passes the surrogate.
+# Repeat the forward step, then apply the chain rule from end to start. The potential after the step
+# is $h\,(1 - s)$ with $s$ held fixed, and the spike's gradient passes through the surrogate.
 
 
 # %%
@@ -144,7 +144,7 @@ def step_back(g_s, g_v, x, v, decay, decay_open, knee, slope):
 assert check.step_back(step_back)
 
 # %% [markdown]
-# From the last step to the first, that is a backward loop. Does it agree with the generated one?
+# Repeated from last step to first, this is a backward loop. Does it agree with the generated one?
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -168,9 +168,8 @@ assert torch.allclose(by_hand, generated, rtol=1e-10)
 # %% [markdown]
 # ### Exercise 3: Make the knee learnable
 #
-# The bound `above=0` does two things: the width cannot be given as 0, and it is
-# learned as its logarithm, so that it stays positive. The other parameters are those that we have,
-# so inherit them.
+# The bound `above=0` does two things: the width cannot be given as 0, and it is learned as its
+# logarithm, so that it stays positive. The other parameters stay as they are, so inherit them.
 
 
 # %%
@@ -191,8 +190,8 @@ SoftLeak = define(soft_step, SoftLeakParams, TwoLeakState, rest=lambda p: TwoLea
 assert check.soft_leak(SoftLeak)
 
 # %% [markdown]
-# Does the gradient now say what the knee does? The mean potential of many neurons below the
-# threshold, against the knee:
+# Does the gradient now say what the knee does? Measure the slope of the mean potential of many
+# neurons below the threshold:
 
 # %%
 weak = 0.2 * torch.rand(30, 1, 500, generator=generator, dtype=F64)

@@ -100,14 +100,14 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the EPSP before and after.* It takes more than four times the leak. The EPSP
-# builds up over about 5 ms, the time constant of the synapse, and the membrane must become faster
-# than that before much of the charge leaks away in time.
+# *The figure shows the EPSP before and after.* Halving it takes more than four times the leak
+# conductance. The EPSP builds up over about 5 ms, the time constant of the synapse, and the
+# membrane must become faster than that for much of the charge to leak away in time.
 #
 # ### Exercise 3: Balance a neuron at 10 Hz
 #
-# From (12, 10), which gives 20 Hz, a little more inhibition is enough. With half the
-# input, (6, 4.73) does it, too.
+# From (12, 10), which gives 20 Hz, a little more inhibition is enough. With half the input,
+# (6, 4.73) works, too.
 
 # %%
 my_pair = (12, 10.72)

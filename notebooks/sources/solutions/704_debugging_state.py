@@ -53,8 +53,8 @@ def stream(n):
 # ### Exercise 1: Let go
 #
 # A new batch starts from neurons at rest: `net.state = None`. Better still is a network without
-# such an attribute, which takes and returns its state, as the layers of the library do: then nobody
-# can forget to reset it. `loss.item()` is a number; the tensor would keep a graph in memory.
+# such an attribute, which takes and returns its state, as the library's layers do: then nobody can
+# forget to reset it. `loss.item()` is a number; the tensor would keep a graph in memory.
 
 
 # %%
