@@ -215,9 +215,9 @@ assert np.allclose(stdp_window(rule, lags), [window(s) for s in lags])
 # weight that would rise above 1 stops at 1. [Soft bounds](../docs/glossary.md#soft-bounds) multiply
 # potentiation by $1 - w$ and depression by $w$.
 #
-# In the next figure, the line is the formula without hard bounds, and each dot is one simulated
-# pair. The title gives the area under the window. Here the amplitudes are 0.05 and 0.0525, and both
-# time constants are 20 ms.
+# Below, the line is the formula without hard bounds, and each dot is one simulated pair. The title
+# gives the area under the window. Here the amplitudes are 0.05 and 0.0525, and both time constants
+# are 20 ms.
 #
 # - With soft bounds, drag the weight from 0 to 1. Where is the area 0?
 # - Choose hard bounds and a weight of 0.99. Which dots leave the line?

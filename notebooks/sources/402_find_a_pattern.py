@@ -181,8 +181,8 @@ assert np.array_equal(spikes, out[:, 0])
 assert np.allclose(w, weight, atol=1e-9)
 
 # %% [markdown]
-# According to lesson 401, chance pairs cause no drift when $A_-$ is about half of $A_+$. Try ratios
-# of 0.4, 0.6 and 1.2. What will the neuron do?
+# Chance pairs cause no drift when $A_-$ is about half of $A_+$ (lesson 401). Try ratios of 0.4, 0.6
+# and 1.2. What will the neuron do?
 #
 # <details><summary>Make a guess, then open</summary>
 # With 0.4 every weight grows, so the neuron fires more, and weights grow faster: it runs away. With

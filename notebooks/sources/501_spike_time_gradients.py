@@ -265,9 +265,9 @@ if check.wake_loss(wake_loss):
 # $$dx^+ = J\,dx^- + \frac{\partial j}{\partial p}\,dp + (J\dot x^- - \dot x^+)\,dt, \qquad
 # J = \partial j/\partial x ,$$
 #
-# where $p$ is a parameter of the jump ($w$ at an arrival). In words: if the event comes $dt$ later,
-# the state follows the old slope for $dt$ longer, then jumps, and follows the new slope for $dt$
-# less. For a spike and its reset:
+# where $p$ is a parameter of the jump ($w$ at an arrival). If the event comes $dt$ later, the state
+# follows the old slope for $dt$ longer, then jumps, and follows the new slope for $dt$ less. For a
+# spike and its reset:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 moved_event()

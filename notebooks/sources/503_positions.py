@@ -21,8 +21,7 @@
 #
 # **Time.** 40 minutes for you, 4 minutes for the machine.
 #
-# **You need.** [501](501_spike_time_gradients.ipynb) (the gradient of a spike time with respect to
-# a delay).
+# **You need.** [501](501_spike_time_gradients.ipynb) (the gradient of a spike time).
 #
 # **Leads to.** [504](504_spoken_digits.ipynb) (spoken digits) and
 # [505](505_where_delays_help.ipynb) (where delays help).

@@ -14,8 +14,8 @@
 # # Recognise spoken digits
 #
 # A spoken digit reaches the network as thousands of spikes of 700 channels within a second. How
-# much of the word can be read from spike counts, or from counts in windows of time? How much can a
-# small network with delays read? In the end you play words backwards, and cut them short.
+# much of the word can be read from spike counts, or from counts in windows of time? How much by a
+# small network with delays? In the end you play words backwards, and cut them short.
 #
 # **Time.** 55 minutes for you, 2 minutes for the machine.
 #

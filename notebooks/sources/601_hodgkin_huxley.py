@@ -170,9 +170,8 @@ axes[0].legend(loc="center right", bbox_to_anchor=(1.0, 0.55))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the gates against the potential; the dotted line marks -65 mV, close to where
-# the membrane rests.* When V rises, $m$ and $n$ open and $h$ closes; $m$ is always the fastest, so
-# sodium comes first.
+# *The figure shows the gates against the potential; the dotted line marks -65 mV, close to rest.*
+# When V rises, $m$ and $n$ open and $h$ closes; $m$ is always the fastest, so sodium comes first.
 #
 # ### Exercise 1: Find the resting potential (6 min)
 #
@@ -496,8 +495,7 @@ if check.with_ttx(with_ttx):
 # ### Exercise 3: Measure a rate in steady state (5 min)
 #
 # Return the firing rate of one neuron from its last three intervals, because the first ones may
-# differ. Return 0 if there are fewer than two spikes, or none in the last 100 ms. Be accurate to 1
-# %.
+# differ. Return 0 if there are fewer than two spikes, or none in the last 100 ms. Stay within 1 %.
 
 
 # %% tags=["exercise"]

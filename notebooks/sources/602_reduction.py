@@ -573,9 +573,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the rates of both neurons from their onsets on, and the shifted neuron just
-# above its onset; the dotted line marks where the fixed points have merged.* The shifted neuron,
-# also with two variables, fires at 1.2<!-- slowest 0.1 --> Hz here, and ever more slowly closer to
-# the onset: type I. After each spike V stays long near the dotted line, where the two fixed points
+# above its onset; the dotted line marks where the fixed points merged.* The shifted neuron, also
+# with two variables, fires at 1.2<!-- slowest 0.1 --> Hz here, and ever more slowly closer to the
+# onset: type I. After each spike V stays long near the dotted line, where the two fixed points
 # were: their **ghost**. What decides is not the number of variables, but how the fixed point loses
 # its stability:
 #

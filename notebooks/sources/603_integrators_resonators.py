@@ -688,8 +688,7 @@ if check.compare(compare):
 # 3. After an inhibitory pulse the potential rebounds to $e^{-\pi\lambda/\omega}$ of its depth, half
 #    a period later. A resonator passes a band of frequencies about $2\lambda$ wide.
 # 4. Many published patterns change with a smaller step. At least Q and T lose what they are named
-#    after, and P needs its second pulse at another time. Rerun with smaller steps before you make a
-#    claim.
+#    after, and P needs its second pulse at another time. Rerun with smaller steps first.
 #
 # ## Further reading
 #

@@ -15,7 +15,7 @@
 #
 # A spiking network that fails to learn rarely tells you why: the loss does not fall, and no error
 # is raised. You examine six small networks with one method, and repair each with a single change.
-# In all six, spikes are wrong in the forward pass or gradients are wrong in the backward pass.
+# In all six, spikes are wrong in the forward pass or gradients in the backward pass.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #

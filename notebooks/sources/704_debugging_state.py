@@ -307,7 +307,7 @@ for name, current in cases.items():
 assert (0.95 * v + cases["a single sample"]).shape == (64, 10)
 
 # %% [markdown]
-# An error is the good case. From the neuron written by hand, the *single* sample gets 64 answers:
+# An error is the good case. The neuron written by hand gives the *single* sample 64 answers:
 # PyTorch repeats it for every old row.
 #
 # The library's layers take a state and return one, check its shape, and start at rest if there is
