@@ -215,17 +215,16 @@ assert np.allclose(stdp_window(rule, lags), [window(s) for s in lags])
 # weight that would rise above 1 stops at 1. [Soft bounds](../docs/glossary.md#soft-bounds) multiply
 # potentiation by $1 - w$ and depression by $w$.
 #
-# The line is the formula without hard bounds, and each dot is one simulated pair. The title gives
-# the area under the window. Here the amplitudes are 0.05 and 0.0525, and both time constants are 20
-# ms.
+# Below, the line is the formula without hard bounds, and each dot is one simulated pair. The title
+# gives the area under the window. Here the amplitudes are 0.05 and 0.0525, and both time constants
+# are 20 ms.
 #
 # - With soft bounds, drag the weight from 0 to 1. Where is the area 0?
 # - Choose hard bounds and a weight of 0.99. Which dots leave the line?
 #
 # <details><summary>Answers</summary>
-# The area is 0 at 0.49: unrelated spikes pull all weights towards this value. With hard bounds,
-# dots of pre up to about 32 ms before post leave the line: the weight cannot rise by more than
-# 0.01.
+# The area is 0 at a weight of 0.49: unrelated spikes pull all weights towards this value. With hard
+# bounds, dots for s from 0 to about 32 ms leave the line: the weight cannot rise by more than 0.01.
 # </details>
 
 # %%
@@ -244,7 +243,7 @@ widgets.draw_stdp(bounds="soft", weight=0.8)
 # ## 4. What does chance do to a weight?
 #
 # Two unrelated neurons fire at random, each at 20 Hz. Every interval is equally likely, so each
-# side of the window counts with its area, $A\tau$. What happens to the weight between them, with
+# side of the window contributes its area, $A\tau$. What happens to the weight between them, with
 # the values of section 1?
 #
 # <details><summary>Make a guess, then open</summary>
@@ -288,14 +287,14 @@ for course, per_ms in drifts.values():
 
 # %% [markdown]
 # *The figure shows the mean change of 50 weights between unrelated neurons, averaged over 200
-# repetitions (dots), for three strengths of depression, and the prediction (lines).* Between 0.5
-# and 0.6 the drift changes sign. (At 0.5 the areas are equal, but every pair within one step counts
-# as potentiation. All dots lie a little high, because traces start empty and depression reaches
-# further back.)
+# repetitions (dots), for three strengths of depression, and the prediction (lines).* Between
+# $A_-/A_+$ = 0.5 and 0.6 the drift changes sign. (At 0.5 the areas are equal, but every pair within
+# one step counts as potentiation. All dots lie a little high, because traces start empty and
+# depression reaches further back.)
 #
 # ### Exercise 3: Balance a window (5 min)
 #
-# With which `a_minus` does the weight between unrelated neurons not drift? Take $s$ as continuous.
+# Which `a_minus` keeps the weight between unrelated neurons from drifting? Take $s$ as continuous.
 
 
 # %% tags=["exercise"]
@@ -382,9 +381,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows measured changes (dots with standard errors) and the predictions of three rules
-# (lines).* The measured changes rise steeply with the rate. Those of the pair rule fall (left).
-# With the best amplitudes they stay flat for one order and rise far too little for the other
-# (middle).
+# (lines).* The measured changes rise steeply with the rate. The predictions of the pair rule fall
+# (left). With the best amplitudes they stay flat for one order and rise far too little for the
+# other (middle).
 #
 # **The repair** takes three spikes into account. Post gets a second, slower trace $o_2$ (114 ms),
 # which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. It is read just before the new spike

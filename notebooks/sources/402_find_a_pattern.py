@@ -28,7 +28,7 @@
 #
 # 1. close the loop from weights to spikes and from spikes to weights,
 # 2. say how the balance of potentiation and depression decides between silence and runaway firing,
-# 3. state a chance level, and test what a detector uses by a control,
+# 3. state a chance level, and use a control to test what a detector relies on,
 # 4. predict which synapses win, and why the output spike comes earlier and earlier,
 # 5. make neurons share the work by lateral inhibition.
 
@@ -181,8 +181,8 @@ assert np.array_equal(spikes, out[:, 0])
 assert np.allclose(w, weight, atol=1e-9)
 
 # %% [markdown]
-# By lesson 401, chance pairs cause no drift when $A_-$ is about half of $A_+$. Try ratios of 0.4,
-# 0.6 and 1.2. What will the neuron do?
+# Chance pairs cause no drift when $A_-$ is about half of $A_+$ (lesson 401). Try ratios of 0.4, 0.6
+# and 1.2. What will the neuron do?
 #
 # <details><summary>Make a guess, then open</summary>
 # With 0.4 every weight grows, so the neuron fires more, and weights grow faster: it runs away. With
@@ -209,7 +209,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows how often the neuron fires, in bins of 0.5 s, for three strengths of
 # depression.* At 0.6 depression wins only slightly: weights fall on average, but inputs that *keep*
-# arriving just before the output spike can keep theirs.
+# arriving just before the output spike can stay strong.
 #
 # ## 3. Does it find the pattern?
 #
@@ -313,15 +313,15 @@ assert not full_run or times_found["pattern"] > 5 * times_found["times shuffled"
 
 # %% [markdown]
 # The neuron finds the pattern in 8<!-- found 0 --> of 10<!-- streams 0 --> streams: it fires in
-# more than 90 % of the patterns, and outside less than once in 2 s. With shuffled times, it finds
-# the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 -->: there it has learned which inputs
-# are busy.
+# more than 90 % of the patterns, and outside them less than once in 2 s. With shuffled times, it
+# finds the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 -->: there it has learned which
+# inputs are busy.
 #
 # ### Exercise 2: Jitter the pattern (7 min)
 #
-# How precisely must the times repeat? Move each spike of the pattern by its own whole number of ms,
-# all numbers from `-size` to `size` equally likely. A spike that leaves the slot at one end comes
-# in at the other. Spikes of one input that meet become one.
+# How precisely must the times repeat? Move each spike of the pattern by its own random number of
+# whole ms, evenly drawn from `-size` to `size`. A spike that leaves the slot at one end comes in at
+# the other. If two spikes of an input meet, keep one.
 
 
 # %% tags=["exercise"]
@@ -345,8 +345,8 @@ if check.jitter(jitter):
 
 # %% [markdown]
 # <details><summary>How precisely, then?</summary>
-# To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all. It
-# responds to the first few ms of the pattern, which jitter smears out.
+# To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all of
+# them. It responds to the first few ms of the pattern, which jitter smears out.
 # </details>
 #
 # ## 4. Which synapses win?
@@ -387,11 +387,11 @@ assert not full_run or early.mean() > 0.8 > 0.4 > later.mean()
 # %% [markdown]
 # *The figure shows the potential in the last second, before and after learning, with the pattern in
 # orange (left), and each input's weight against the time at which it first fires in the pattern
-# (right).* After learning, noise leaves the neuron below its threshold, and the pattern makes it
-# fire at once. The inputs of the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->. Those
-# from 5 to 20 ms come too late each time, and have fallen to 0.21<!-- later 0.02 -->. The grey
-# inputs do not fire in the pattern. They gain, because they can fire just before it, but not in the
-# 50 ms after its start.
+# (right).* After learning, noise alone leaves the neuron below its threshold, and the pattern makes
+# it fire at once. Inputs that fire in the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->.
+# Those from 5 to 20 ms come too late each time, and have fallen to 0.21<!-- later 0.02 -->. The
+# grey inputs do not fire in the pattern. They gain, because they can fire just before it, but not
+# in the 50 ms after its start.
 #
 # ### Exercise 3: Predict who gains (8 min)
 #
@@ -424,7 +424,8 @@ if check.gains(gains):
 # patterns?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. Nothing tells a neuron what the others do, and what is easy to find for one is easy for all.
+# No. Nothing tells a neuron what the others do, and a pattern that is easy to find for one is easy
+# for all.
 # </details>
 #
 # The remedy is one line in `listen`: each spike lowers the potential of all *other* neurons, here
@@ -476,11 +477,11 @@ axes[0].set_ylabel("neuron")
 plt.show()
 
 # %% [markdown]
-# *The figure shows, for the last quarter of the first stream, in what share of the slots with each
-# pattern, and with none, each neuron fires.* Without inhibition two neurons respond to the same
-# pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some pattern has
-# several neurons, and in 7<!-- gaps 0 --> some pattern has none. With inhibition both are rare; a
-# pattern has no neuron in 1<!-- gaps_inhibition 0 --> stream. In return, hits fall a little, and
+# *The figure shows the share of slots in which each neuron fires, for each pattern and for slots
+# without one (last quarter of the first stream).* Without inhibition two neurons respond to the
+# same pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some pattern
+# has several neurons, and in 7<!-- gaps 0 --> some pattern has none. With inhibition both are rare;
+# a pattern has no neuron in 1<!-- gaps_inhibition 0 --> stream. In return, hits fall a little, and
 # neurons fire more often outside the patterns.
 #
 # ### Exercise 4: Push the others down (4 min)

@@ -141,8 +141,8 @@ assert torch.allclose(layer.weight[m], by_hand, atol=1e-6)
 # %% [markdown]
 # ### Exercise 1: Update by order (4 min)
 #
-# Return the weights of a winner after it has learned. Inputs that never fire have a time after all
-# others.
+# Return the weights of a winner after it has learned. Inputs that never fire have a time later than
+# all others.
 
 
 # %% tags=["exercise"]
@@ -198,7 +198,7 @@ plt.show()
 # *The figure shows 12 of the maps, one per column, before learning and after 1, 3 and 12 epochs:
 # red for ON cells (ink), blue for OFF cells, white for equal weights.* The [receptive
 # fields](../docs/glossary.md#receptive-field) of the maps become bars, bends and ends of strokes.
-# Maps differ, because winners keep others from learning the same.
+# Maps differ, because winners keep others from learning the same feature.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
@@ -215,7 +215,7 @@ plt.show()
 #
 # ### Exercise 2: Measure each map (5 min)
 #
-# Return $C_l$ of each map, and the share of the maps below `limit`.
+# Return $C_l$ of each map, and the share of maps with a $C_l$ below `limit`.
 
 
 # %% tags=["exercise"]
@@ -233,7 +233,8 @@ if check.converged_share(converged_share):
 # ## 4. Are these features any good?
 #
 # Only now are labels used, for a [linear read-out](../docs/glossary.md#linear-read-out) of the
-# highest potential of each map, in the whole picture or in each quarter. Compare three controls:
+# highest potential of each map, in the whole picture or in each quarter. Compare the learned
+# features with three controls:
 #
 # - **The layer before learning**, with random weights.
 # - **The learned weights, shuffled** within each map.
@@ -309,9 +310,9 @@ plt.show()
 # from two controls, for 3<!-- n_seeds 0 --> seeds (dots); the line marks the pixels.* With one
 # number per map, learned features reach 87.6<!-- learned 1 --> %, and random ones
 # 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: few are strong,
-# instead of all nearly equal. Their arrangement in strokes adds only the last 8.2<!-- strokes 1 -->
-# points. With four numbers per map, learned features reach 96.7<!-- learned_4 0.5 --> %. The 64
-# pixels do as well as these 160 numbers.
+# while random ones are nearly equal. Their arrangement in strokes adds only the last
+# 8.2<!-- strokes 1 --> points. With four numbers per map, learned features reach
+# 96.7<!-- learned_4 0.5 --> %. The 64 pixels do as well as these 160 numbers.
 #
 # ## 5. What can STDP never know?
 #
@@ -324,7 +325,7 @@ plt.show()
 # What will plain STDP learn?
 #
 # <details><summary>Make a guess, then open</summary>
-# "Stimulus before response", for both responses: it never sees the reward.
+# That the stimulus precedes the response, whichever it is: STDP never sees the reward.
 # </details>
 
 # %%
@@ -338,7 +339,7 @@ assert not full_run or all(weight.min() > 0.9 for _, weight in runs["plain STDP"
 #
 # When the reward comes, the spikes are long over. So each synapse keeps the change by the pair rule
 # in an [eligibility trace](../docs/glossary.md#eligibility-trace) $e$, which decays slowly. A
-# reward $m$ turns the rest into a change of the weight:
+# reward $m$ turns what is left of $e$ into a change of the weight:
 #
 # $$e \leftarrow e^{-dt/\tau_e}\, e + \Delta w_{STDP}, \qquad \Delta w = m\, e .$$
 #
@@ -452,7 +453,7 @@ plt.show()
 # - With a reward of 1 or 0 (orange) the network learns at first, and then *forgets*. Why?
 #
 # <details><summary>Make a guess, then open</summary>
-# A reward that is never negative strengthens nearly every synapse with a trace, also those onto the
+# A reward that is never negative strengthens nearly every synapse with a trace, even those onto the
 # neuron that lost. Synapses for right responses reach 1 first, but the others catch up.
 # </details>
 #
@@ -490,8 +491,8 @@ if check.relearn(relearn):
 # 2. $C_l$ rises while weights pass 0.5, and is below 0.01 when they have converged.
 # 3. Learned features beat random and shuffled weights, but not the pixels.
 # 4. STDP learns what occurs together, not what is right.
-# 5. An eligibility trace bridges the delay of the reward, which must be compared with the expected
-#    reward.
+# 5. An eligibility trace bridges the delay of a reward; what counts is the reward minus its
+#    expectation.
 #
 # ## Further reading
 #

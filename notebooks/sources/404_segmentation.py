@@ -73,7 +73,7 @@ n_test = 150  # unseen scenes
 #
 # Three layers look at digits, enlarged to 20x20 pixels and padded to 28x28. After
 # [pooling](../docs/glossary.md#pooling), units of conv2 see 5x5 units of conv1, and units of conv3
-# the whole picture. The layers learn one after the other, as in lesson 403, with learning rates
+# see the whole picture. The layers learn one after the other, as in lesson 403, with learning rates
 # that double every 500 pictures. Then the threshold of conv3 is lowered.
 
 # %%
@@ -167,8 +167,8 @@ assert right > 0.15
 #
 # ### Exercise 1: Go one layer back (5 min)
 #
-# Do this without pooling: `maps` are the weights of one layer, `features` those of the layer below.
-# Return a picture of each map.
+# Draw a layer in this way, but without pooling: `maps` are its weights, `features` the pictures of
+# the layer below. Return a picture of each map.
 
 
 # %% tags=["exercise"]
@@ -381,7 +381,7 @@ print(f"true pixels found, to within one pixel: {found_share(naive):.0%}")
 # By the last step the satellite has moved on. The indices of its earlier spikes are gone.
 # </details>
 #
-# So keep those of *each* step.
+# So keep the indices of *each* step.
 
 # %%
 proper = decode(finder.layers, state.records, target)[:, 0, 0]
@@ -412,8 +412,8 @@ plt.show()
 #
 # - [HULK](../docs/glossary.md#hulk), Hierarchical Unravelling of Linked Kernels, decodes each class
 #   spike separately, into a mask and a box.
-# - [ASH](../docs/glossary.md#ash), Active Spike Hashing, records as a list of bits which features
-#   contributed to it.
+# - [ASH](../docs/glossary.md#ash), Active Spike Hashing, records, as a list of bits, which features
+#   contributed to that spike.
 # - [SMASH](../docs/glossary.md#smash), Similarity Matching through Active Spike Hashing, joins
 #   class spikes with similar features in overlapping boxes,
 #
@@ -454,7 +454,7 @@ plt.show()
 # *The figure shows the box of each class spike over the saliency (left), and the scores of all
 # pairs, sorted by group (right).* In the matrix each satellite is a block. Now give each its own
 # mask ([instance segmentation](../docs/glossary.md#instance-segmentation)). Leave out groups of
-# fewer than four spikes, and close gaps of a pixel.
+# fewer than four spikes, and close gaps of one pixel.
 
 # %%
 instances = smash(unravelled, (128, 128), threshold=0.1, align="none", min_spikes=4)
@@ -478,7 +478,7 @@ plt.show()
 #
 # ### Exercise 4: Vary the threshold of grouping (8 min)
 #
-# For each threshold, count the groups: two spikes belong together if their score is higher.
+# For each threshold, count the groups: two spikes belong together if their score exceeds it.
 # `union_find(n, pairs)` returns the group of each of n spikes.
 
 
@@ -536,14 +536,14 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 # - 2<!-- false_alarms 1 --> % of the empty scenes give a false alarm: one of 50.
 #
 # And the weak label? Trained with empty scenes, the network has an IoU of
-# 0.64<!-- mean_iou_empty 0.01 -->, as many false alarms, and tells
+# 0.64<!-- mean_iou_empty 0.01 -->, gives as many false alarms, and tells
 # 88<!-- two_instances_empty 1 --> % of the pairs apart. This share varies as much with seed and
 # scenes (lesson 405), so the weak label hardly matters.
 #
 # ### Exercise 5: Measure informedness (4 min)
 #
-# Compute it from four counts: true pixels found, true pixels missed, false pixels marked, and
-# silent pixels, neither true nor marked.
+# Compute informedness from four counts: true pixels found, true pixels missed, false pixels marked,
+# and silent pixels, neither true nor marked.
 
 
 # %% tags=["exercise"]

@@ -192,8 +192,8 @@ assert min(pairs["detector"]) > max(pairs["network, three seeds"])
 
 # %% [markdown]
 # The detector's masks have an IoU of 0.805<!-- detector_mean_iou 0.01 --> against
-# 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. Two satellites come
-# out as two in 96<!-- detector_two_instances 1 --> % of their scenes against
+# the network's 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. Two
+# satellites come out as two in 96<!-- detector_two_instances 1 --> % of their scenes against
 # 94<!-- network_two_instances 1 --> %: with 50 scenes, a draw. On other scenes, with two other
 # seeds, the network has 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> %, and the detector more each
 # time.
@@ -252,8 +252,8 @@ plt.show()
 # and the IoU falls to 0.47<!-- network_mean_iou_2 0.01 -->. The detector still has
 # 0.78<!-- detector_mean_iou_2 0.01 -->, and no false alarm.
 #
-# Now change the distance: each scene contains two satellites, whose paths may touch. So that they
-# often do, the picture is only 48x48 pixels: three things change at once.
+# Now change the distance: each scene contains two satellites, whose paths may touch. To make them
+# touch often, the picture is only 48x48 pixels: three things change at once.
 
 # %%
 crowded = datasets.satellites("test", n=n_few, counts=(2,), size=48, gap=0.0)
@@ -374,10 +374,10 @@ plt.show()
 # *The figure shows the eight maps that won most, traced back to pixels.* A ring and a star are
 # among them. Others show parts of a figure, or strokes that were together by chance.
 #
-# An answer is right if it is "none" where there is none, or the right figure within 6 pixels. On
-# the validation scenes, with labels, the folded cell chooses the map whose highest potential best
-# separates scenes with a ring from all others, another for the star, and a threshold, below which
-# the answer is "none".
+# An answer is right if it is "none" where there is none, or the right figure within 6 pixels. With
+# the labels of the validation scenes, the folded cell chooses one map for the ring and one for the
+# star, whose highest potential best separates such scenes from all others, and a threshold below
+# which the answer is "none".
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -424,8 +424,8 @@ assert not full_run or known > 0.9
 #
 # ## 6. Is it the spikes?
 #
-# `tools/figure_study.py` ran six methods on the same scenes. To tune its parameters, each was given
-# the positions and classes of the figures in the *validation* scenes.
+# `tools/figure_study.py` ran six methods on the same scenes. Each was tuned with the positions and
+# classes of the figures in the *validation* scenes.
 
 # %%
 study = {}
@@ -465,7 +465,7 @@ plt.show()
 # learning, the layer has 31.8<!-- untrained 0.1 --> %, after STDP 96.4<!-- stdp 0.1 --> %. But STDP
 # does not beat other methods that learn. k-means on the output of the same four filters needs no
 # labels either, and reaches 98.4<!-- clusters 0.1 --> %. A support vector machine on histograms of
-# oriented gradients (HOG), told place and kind of 800 figures, has 98.5<!-- hog_svm 0.1 --> %.
+# oriented gradients (HOG), told the place and kind of 800 figures, has 98.5<!-- hog_svm 0.1 --> %.
 # **What this task needs is learning what recurs, not spikes.**
 #
 # ### Exercise 5: Give the interval (5 min)

@@ -123,8 +123,8 @@ plt.show()
 # weight is the spike time most sensitive to the weight?
 #
 # <details><summary>Make a guess, then open</summary>
-# Near the smallest weight that still makes a spike: there the potential, by whose slope we divide,
-# is nearly flat at the threshold.
+# Near the smallest weight that still makes a spike: there the potential is nearly flat at the
+# threshold, and we divide by its slope.
 # </details>
 
 
@@ -232,7 +232,7 @@ assert math.isclose(by_peak.item(), tau / 4, rel_tol=1e-5)
 # ### Exercise 2: Wake a silent neuron (5 min)
 #
 # Four inputs spike at 0, 4, 9 and 15 ms, too far apart to make the neuron spike. Wake it by
-# training only its **delays**. Write a loss of the result of `first_spikes`, which has `times` and
+# training only its **delays**. Write a loss on the result of `first_spikes`, which has `times` and
 # `peaks` (the peak of a neuron that spikes is 1, the threshold).
 
 
@@ -265,9 +265,9 @@ if check.wake_loss(wake_loss):
 # $$dx^+ = J\,dx^- + \frac{\partial j}{\partial p}\,dp + (J\dot x^- - \dot x^+)\,dt, \qquad
 # J = \partial j/\partial x ,$$
 #
-# where $p$ is a parameter of the jump ($w$ at an arrival). In words: if the event comes $dt$ later,
-# the state follows the old slope for $dt$ longer, then jumps, and follows the new slope for $dt$
-# less. For a spike and its reset:
+# where $p$ is a parameter of the jump ($w$ at an arrival). If the event comes $dt$ later, the state
+# follows the old slope for $dt$ longer, then jumps, and follows the new slope for $dt$ less. For a
+# spike and its reset:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 moved_event()
@@ -494,7 +494,7 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 # 1. **A spike time is smooth** in weights and delays: for a single input $dT/dw = -(v/w)/\dot v$
 #    and $dT/dd = 1$.
 # 2. **Where a spike disappears**, its gradient grows without bound; a missing spike has none, but
-#    the peak of a silent neuron does.
+#    the peak of a silent neuron has one.
 # 3. **One rule for every event**,
 #    $dx^+ = J\,dx^- + (\partial j/\partial p)\,dp + (J\dot x^- - \dot x^+)\,dt$, applied backward,
 #    gives the adjoint.

@@ -21,7 +21,7 @@
 #
 # **Time.** 40 minutes for you, 4 minutes for the machine.
 #
-# **You need.** [501](501_spike_time_gradients.ipynb) (the gradient of a spike time by a delay).
+# **You need.** [501](501_spike_time_gradients.ipynb) (the gradient of a spike time).
 #
 # **Leads to.** [504](504_spoken_digits.ipynb) (spoken digits) and
 # [505](505_where_delays_help.ipynb) (where delays help).
@@ -458,9 +458,9 @@ assert all(sixty[net] > 98 for net in kept)
 
 # %% [markdown]
 # *The figure shows the test accuracy of these networks: lines are medians, dots single runs.* With
-# 10 hidden neurons, the worst kind with delays leads by 1.0<!-- behind 0.1 --> points over no
-# delays; with 15 to 60 neurons by 0.0 to 0.7 points, without a clear trend. These runs have no
-# frozen control, so they do not show how much of the lead is due to learning.
+# 10 hidden neurons, the worst kind with delays is 1.0<!-- behind 0.1 --> points ahead of no delays;
+# with 15 to 60 neurons, 0.0 to 0.7 points, without a clear trend. These runs have no frozen
+# control, so they do not show how much of the lead is due to learning.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}

@@ -14,8 +14,8 @@
 # # Recognise spoken digits
 #
 # A spoken digit reaches the network as thousands of spikes of 700 channels within a second. How
-# much of the word can be read from spike counts, from counts in windows of time, and by a small
-# network with delays? In the end you play words backwards, and cut them short.
+# much of the word can be read from spike counts, or from counts in windows of time? How much by a
+# small network with delays? In the end you play words backwards, and cut them short.
 #
 # **Time.** 55 minutes for you, 2 minutes for the machine.
 #
@@ -120,9 +120,9 @@ plt.show()
 #
 # ### How far do counts and windows get?
 #
-# How much does a [linear read-out](../docs/glossary.md#linear-read-out) know from the [spike
+# How much can a [linear read-out](../docs/glossary.md#linear-read-out) tell from the [spike
 # count](../docs/glossary.md#spike-count) of each channel (its square root)? Counts say which tones
-# occurred, but not in which order. A second read-out gets as many numbers, but they contain time:
+# occurred, but not in which order. A second read-out gets as many numbers, but these include time:
 # 70 groups of ten channels, counted in ten windows.
 #
 # <details><summary>Make a guess, then open: which of the two does better on new voices?</summary>
@@ -253,9 +253,9 @@ plt.show()
 # ### Exercise 1: Detect a faster sweep (7 min)
 #
 # The up-sweep now runs along the same line of 30 ms within `duration` ms, less than 30, and the
-# weight is only 0.028. On the line beyond its end, a neuron now hears channel 0 too late. Find a
-# position where the up-sweep arrives nearly at once, and the down-sweep does not, at most 100 ms
-# from the middle of the line.
+# weight is only 0.028. A neuron on the extension of the line now hears channel 0 too late. Find a
+# position, at most 100 ms from the middle of the line, where the up-sweep arrives nearly at once
+# and the down-sweep does not.
 
 
 # %% tags=["exercise"]
@@ -337,10 +337,10 @@ if check.find_factor(find_factor):
 
 # %% [markdown]
 # The second repair is meant for the correlation: random signs (`signed=True`; two thirds of the
-# input weights stay positive). How much is each worth? Train 50<!-- tries 0 --> steps from each
-# start, with three seeds (the output shows their means; above was one seed). Each word is moved up
-# or down by up to 20 channels, anew each time, so that a network learns what voices share and not
-# how high they are. (In our large networks, the channel of each spike gets
+# input weights stay positive). How much is each repair worth? Train 50<!-- tries 0 --> steps from
+# each start, with three seeds (the output shows their means; above was one seed). Each word is
+# moved up or down by up to 20 channels, anew each time, so that a network learns what voices share
+# and not how high they are. (In our large networks, the channel of each spike gets
 # [jitter](../docs/glossary.md#jitter), too.)
 
 
@@ -416,7 +416,7 @@ if full_run and as_stated:
 # network.* It includes the [rate regularisation](../docs/glossary.md#rate-regularisation), so the
 # orange curves begin above the printed loss.
 #
-# After one epoch the three starts lead to 15.5<!-- early_naive 0.1 -->,
+# After one epoch networks from the three starts recognise 15.5<!-- early_naive 0.1 -->,
 # 20.9<!-- early_scaled 0.1 --> and 24.9<!-- early_signs 0.1 --> % of the held-out words, though
 # single networks vary a lot. The signs hardly make neurons differ: the correlation is
 # 0.93<!-- alike_signs 0.01 --> instead of 1.00.
@@ -498,7 +498,7 @@ gap = on_train[:, -1].mean() - accuracy["scaled, signs"]
 # An event at step $t$ moves to step $T - 1 - t$, with $T$ = `n_steps`. `Events(times, units,
 # offsets, shape, n_steps)` holds all samples in a row: `times` and `units` of each event, and
 # `offsets`, which say where each sample begins; `events.samples()` is the sample of each event. The
-# events of each sample must be in the order of time.
+# events of each sample must be in order of time.
 
 
 # %% tags=["exercise"]
@@ -576,7 +576,7 @@ if full_run and as_stated:
     assert means["later"] - means["backwards"] > 5
 
 # %% [markdown]
-# *The figure shows how many words each reader recognises as spoken, moved to the end, and
+# *The figure shows how many words each reader recognises: as spoken, moved to the end, and
 # backwards; the network has one dot per seed.* Counts do not notice that a word runs backwards.
 # (Late words lose 1 % of their spikes, so their counts differ a little.) The windows fall to chance
 # or below: they fail because the word has moved, whatever its order. The networks recognise
@@ -639,8 +639,8 @@ assert np.allclose(np.array(known["network"])[:, -1], 100 * correct["scaled, sig
 # of spikes sent until then.* At 125 ms, with 13 % of the spikes, the networks have more than a
 # quarter of their final accuracy (chance alone gives 7 %); later the two shares are about equal.
 # After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
-# 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. Counts level off as
-# early.
+# 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. Counts level off just
+# as early.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {"spikes": spikes_per_word, "tries": n_tries, "caught_up": caught_up} | linear
@@ -659,7 +659,7 @@ record("results/504_spoken_digits.json", numbers, full=full_run and as_stated)
 # %% [markdown]
 # ## Summary
 #
-# 1. **Fixed windows** of time tell hardly more of new voices than counts without time.
+# 1. **Fixed windows** of time do hardly better on new voices than counts without time.
 # 2. **A position** shifts each channel by its distance; a neuron detects what *arrives* together.
 # 3. **Before training**, look at the rate, the first loss and the correlation.
 # 4. **A small network** recognises more words of unknown voices than the linear read-outs.

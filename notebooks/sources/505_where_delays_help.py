@@ -95,7 +95,7 @@ print(f"to learn from: {train}\nto measure on: {val}")
 #
 # Return the number of weights and delays (or coordinates) of a network with 700 channels and `n`
 # hidden neurons, without its read-out. `net` is "0" for no delays, "inf" for free delays, "2" or
-# "3" for positions in so many dimensions.
+# "3" for positions in that many dimensions.
 
 
 # %% tags=["exercise"]
@@ -128,9 +128,9 @@ for net, n in widths.items():
     print(f"net {net:4s}{n:3d} neurons, {counted(net, n):,} parameters")
 
 # %% [markdown]
-# **Frozen** delays stay where they were drawn, and only the weights are learned. They count in the
-# budget all the same: of its numbers, a network with frozen positions learns 21,870, and one with
-# frozen free delays only 11,440.
+# **Frozen** delays stay where they were drawn, and only the weights are learned. They still count
+# in the budget: a network with frozen positions learns 21,870 of its numbers, and one with frozen
+# free delays only 11,440.
 #
 # Random positions give delays of 45 ms on average (standard deviation: 20 ms); the source of these
 # networks draws free delays of 8 ms (1 ms). Comparing the two would change both the form and the
@@ -304,13 +304,13 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows five differences with their 95 % intervals; grey: differences that we would call
-# too small.* (Differences are taken before rounding.)
+# too small to matter.* (Differences are taken before rounding.)
 #
 # ### Exercise 3: Say what follows (5 min)
 #
-# An interval that contains 0 does not show that there is no difference. A short one shows that the
-# difference, if there is one, is too small to matter. Say beforehand which difference would matter
-# to you, and decide, in this order:
+# An interval that contains 0 does not show that there is no difference. Only a short interval
+# around 0 shows that the difference, if any, is too small to matter. Say beforehand which
+# difference would matter to you, and decide, in this order:
 #
 # 1. the whole interval lies between `-matters` and `matters`: "too small to matter",
 # 2. the whole interval lies above 0: "helps"; below 0: "hurts",
@@ -334,7 +334,7 @@ if check.decide(decide):
 # than networks without delays. Positions also beat free delays, but with nearly twice as many
 # neurons.
 #
-# *Learning* them adds 1.7<!-- learning 0.1 --> points [-0.3<!-- learning_low 0.3 -->,
+# *Learning* delays adds 1.7<!-- learning 0.1 --> points [-0.3<!-- learning_low 0.3 -->,
 # 3.9<!-- learning_high 0.3 -->] for positions, and 0.4<!-- learning_free 0.1 --> points
 # [-1.9<!-- learning_free_low 0.3 -->, 2.5<!-- learning_free_high 0.3 -->] for free delays. Both
 # intervals contain 0, so no gain has been measured; both reach beyond 2 points, so a gain that
@@ -369,7 +369,7 @@ def with_delays(net, *matrices):
 # %% [markdown]
 # ### Exercise 4: Shuffle the delays (4 min)
 #
-# Deal the delays of a matrix anew among its synapses, at random.
+# Redistribute the delays of a matrix among its synapses at random.
 
 
 # %% tags=["exercise"]
@@ -451,12 +451,12 @@ if full_run and as_stated:
 # *The figure shows the accuracy of three networks with learned positions (filled) and three with
 # frozen ones (hollow), after their positions were changed and nothing was learned again.*
 #
-# Noise of 5 ms costs little: no position has to be exact. In one point, networks with learned
-# positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were never learned
-# keep 41.7<!-- point_frozen 0.1 --> %. *Both* fall far below networks that were trained without
-# delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to be learned nor
-# that delays are needed. Whether a network *needs* delays is answered only by training one without
-# them.
+# Noise of 5 ms costs little: no position has to be exact. With everything in one point, networks
+# with learned positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were
+# never learned keep 41.7<!-- point_frozen 0.1 --> %. *Both* fall far below networks that were
+# trained without delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to
+# be learned nor that delays are needed. Whether a network *needs* delays is answered only by
+# training one without them.
 #
 # Learned positions suffer more from every larger change: 20 ms of noise leaves
 # 63.1<!-- noise20_frozen 0.1 --> % with frozen positions, and 56.6<!-- noise20_learned 0.1 --> %
@@ -465,7 +465,7 @@ if full_run and as_stated:
 #
 # ## 5. And in larger networks?
 #
-# Thirty neurons and 1600 words are few. `tools/delay_study.py` repeats the comparison with 100
+# Thirty neurons and 1600 words is not much. `tools/delay_study.py` repeats the comparison with 100
 # neurons and all training words. It measures once, on the test words; five seeds are planned for
 # each kind. This cell shows the runs that exist.
 
@@ -518,7 +518,7 @@ for name, (a, b) in list(pairs.items())[:4]:
 # The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little
 # to choose from, and with a wide start, free delays are 5.2<!-- start 0.1 --> points better
 # [0.3<!-- start_low 0.3 -->, 10.9<!-- start_high 0.3 -->]. But the narrow start is also short (8 ms
-# instead of 45), so this is no test.
+# instead of 45), so this does not test the explanation.
 #
 # Hammouamri et al. (2024) trained larger feed-forward networks on these words, with another method
 # and the same control. They found that fixed random delays help, and that learning them helps even

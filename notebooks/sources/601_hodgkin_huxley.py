@@ -36,7 +36,7 @@
 # 1. compute the potential towards which open channels pull the membrane,
 # 2. explain why Euler's method diverges here, and write a step that cannot,
 # 3. explain one spike, channel by channel, and name an experiment that would refute it,
-# 4. measure an f-I curve, say what makes a neuron type II, and stop its train with a pulse,
+# 4. measure an f-I curve, say what makes a neuron type II, and stop a spike train with a pulse,
 # 5. say which loss of a spiking neuron has a useful gradient without a surrogate.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -96,9 +96,9 @@ plt.show()
 #
 # $$C\,\frac{dV}{dt} = I - g_{Na} m^3 h\,(V - E_{Na}) - g_K n^4\,(V - E_K) - g_L\,(V - E_L) .$$
 #
-# In squid axon, C = 1 µF/cm². With all channels open, $g_{Na}$ = 120, $g_K$ = 36 and $g_L$ = 0.3
-# mS/cm². $m^3h$ and $n^4$ are the open fractions (section 2). Potentials are in mV, times in ms,
-# currents in µA/cm².
+# In the squid axon, C = 1 µF/cm². With all channels open, $g_{Na}$ = 120, $g_K$ = 36 and $g_L$ =
+# 0.3 mS/cm². $m^3h$ and $n^4$ are the open fractions (section 2). Potentials are in mV, times in
+# ms, currents in µA/cm².
 #
 # Where does V settle without input if the conductances do not change?
 #
@@ -170,9 +170,8 @@ axes[0].legend(loc="center right", bbox_to_anchor=(1.0, 0.55))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the gates over the potential; dotted, -65 mV, close to where the membrane
-# rests.* When V rises, $m$ and $n$ open and $h$ closes; $m$ is always the fastest, so sodium comes
-# first.
+# *The figure shows the gates against the potential; the dotted line marks -65 mV, close to rest.*
+# When V rises, $m$ and $n$ open and $h$ closes; $m$ is always the fastest, so sodium comes first.
 #
 # ### Exercise 1: Find the resting potential (6 min)
 #
@@ -243,8 +242,8 @@ assert np.isnan(exploded[-1])
 # -1: V overshoots, further with each step. During a spike, $g$ is large.
 #
 # **The fix** is the exact step of [101](101_leaky_neuron.ipynb), used four times. At a constant V
-# each gate has an exponential solution; with constant conductances V has one. Update first the
-# gates, then V: this is *exponential Euler*. All its factors lie between 0 and 1, for every `dt`.
+# each gate has an exponential solution; with constant conductances V has one. Update the gates
+# first, then V: this is *exponential Euler*. All its factors lie between 0 and 1, for every `dt`.
 
 
 # %%
@@ -368,7 +367,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows V after lifts of 2 to 12 mV.* All or none: 6.4 mV fades, 6.6 mV fires. A larger
-# lift fires earlier, with hardly a higher peak. Which channels make this response? Look at one
+# lift fires earlier, but its peak is hardly higher. Which channels make this response? Look at one
 # spike, started by 10 µA/cm² for 1 ms.
 
 # %%
@@ -422,8 +421,8 @@ plt.show()
 # 3. **Undershoot**, or [hyperpolarisation](../docs/glossary.md#hyperpolarisation). $n$ closes
 #    slowly, so V dips to -76.2<!-- lowest 0.1 --> mV, below rest but never below $E_K$.
 #
-# As a test, hold one gate at its resting value and leave the others free. If $m$ makes the
-# upstroke, there must be no spike with $m$ held. And the downstroke: does it take $h$ or $n$?
+# As a test, hold one gate at its resting value and leave the others free. If $m$ causes the
+# upstroke, there should be no spike when $m$ is held. And the downstroke: does it take $h$ or $n$?
 #
 # <details><summary>Make a guess, then open</summary>
 # Both. With h held, sodium keeps flowing against the open potassium channels. With n held, some
@@ -496,7 +495,7 @@ if check.with_ttx(with_ttx):
 # ### Exercise 3: Measure a rate in steady state (5 min)
 #
 # Return the firing rate of one neuron from its last three intervals, because the first ones may
-# differ. Return 0 if there are fewer than two spikes, or none in the last 100 ms. Be right to 1 %.
+# differ. Return 0 if there are fewer than two spikes, or none in the last 100 ms. Stay within 1 %.
 
 
 # %% tags=["exercise"]
@@ -572,15 +571,15 @@ plt.show()
 # %% [markdown]
 # *The figure shows the steady rate against the current, and the range just above the onset with a
 # leaky neuron for comparison.* The leaky neuron's rate, $1/(\tau \ln\frac{I}{I - I_0})$, falls to 0
-# at the onset $I_0$, so steeply that the drawn curve begins at 11 Hz, 0.01 % above it: [type
+# at the onset $I_0$, so steeply that the drawn curve begins at 11 Hz, 0.01 % above $I_0$: [type
 # I](../docs/glossary.md#type-i-neuron). This neuron starts at 51<!-- onset_rate 0.5 --> Hz, or not
 # at all: [type II](../docs/glossary.md#type-ii-neuron).
 #
 # Why? After a spike V swings upwards, because $h$ and $n$ are slow. At 6.26<!-- below 0.005 -->
 # µA/cm², just below the onset, the neuron fires 22<!-- few 0 --> spikes. The swing after the last
 # one peaks 18<!-- swing_ms 0.5 --> ms later, 5.5<!-- swing 0.1 --> mV above the level at which V
-# then settles. With slightly more current, the swing starts the next spike; otherwise no later one
-# does.
+# then settles. With slightly more current, this swing starts the next spike; if it does not, no
+# later swing will.
 #
 # A lasting train at 20 Hz would refute type II. The scan, in steps of 0.01 µA/cm² around the onset,
 # has none.

@@ -327,7 +327,7 @@ plt.show()
 # has changed?
 #
 # <details><summary>Make a guess, then open</summary>
-# It has become unstable: close to it, small deviations grow. The Jacobian's eigenvalues tell.
+# It has become unstable: close to it, small deviations grow. The Jacobian's eigenvalues show it.
 # </details>
 #
 # Each V is the fixed point for exactly one current, the **steady current** $I_\infty(V)$. So we
@@ -391,13 +391,13 @@ plt.show()
 # outwards, with a frequency of 101<!-- frequency 0.5 --> Hz.
 #
 # The neuron fires at lower currents, too. As in [601](601_hodgkin_huxley.ipynb), firing and silence
-# coexist: a limit cycle exists at least from 5.01<!-- onset_2 0.005 --> µA/cm² on, where it takes
-# 19<!-- cycle_ms 0.5 --> ms. The neuron does not grow into firing from small oscillations, it jumps
-# onto this cycle. The fixed point lies inside the cycle, not on it, so V never has to wait, and
-# there are no low rates.
+# coexist: a limit cycle exists at least from 5.01<!-- onset_2 0.005 --> µA/cm² on, where one turn
+# takes 19<!-- cycle_ms 0.5 --> ms. The neuron does not grow into firing from small oscillations; it
+# jumps onto this cycle. The fixed point lies inside the cycle, not on it, so V never has to wait,
+# and there are no low rates.
 #
-# The dashed curve is a control: as before, but with $n$, and with it $h$, ten times as fast. What
-# will it do at 10 µA/cm²?
+# The dashed curve is a control: the same neuron with $n$ (and so $h$) ten times as fast. What will
+# it do at 10 µA/cm²?
 #
 # <details><summary>Make a guess, then open</summary>
 # Nothing. Its fixed point is stable up to 18.6<!-- loses_fast 0.05 --> µA/cm², and it does not fire
@@ -543,8 +543,8 @@ assert eigenvalues(highest, p).real.max() > 0
 
 # %% [markdown]
 # *The figure shows the fixed points at each current, stable (solid) or unstable (dotted; dot: two
-# of them merge), and the phase plane of the shifted neuron just below the dot.* As it is, every
-# current has one fixed point. With the shift, the branch folds back: left of the dot there is a
+# of them merge), and the phase plane of the shifted neuron just below the dot.* Without the shift,
+# every current has one fixed point. With it, the branch folds back: left of the dot there is a
 # stable fixed point (filled) and an unstable one (white), a saddle. At
 # -4.32<!-- saddle_node 0.005 --> µA/cm² these two merge and vanish: a [saddle-node
 # bifurcation](../docs/glossary.md#saddle-node-bifurcation). (A third, unstable, lies at a higher V,
@@ -573,26 +573,26 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the rates of both neurons from their onsets on, and the shifted neuron just
-# above its onset; dotted, where the fixed points have merged.* The shifted neuron, also with two
-# variables, fires at 1.2<!-- slowest 0.1 --> Hz here, and ever more slowly closer to the onset:
-# type I. After each spike V stays long near the dotted line, where the two fixed points were: their
-# **ghost**. What decides is not the number of variables, but how the fixed point loses its
-# stability:
+# above its onset; the dotted line marks where the fixed points merged.* The shifted neuron, also
+# with two variables, fires at 1.2<!-- slowest 0.1 --> Hz here, and ever more slowly closer to the
+# onset: type I. After each spike V stays long near the dotted line, where the two fixed points
+# were: their **ghost**. What decides is not the number of variables, but how the fixed point loses
+# its stability:
 #
-# - by a **Hopf bifurcation**: it stays, but deviations grow. The cycle goes around it and has no
-#   slow place, so the lowest rate is well above 0: type II. (The cycle exists before the
+# - by a **Hopf bifurcation**: the fixed point stays, but deviations grow. The cycle goes around it
+#   and has no slow place, so the lowest rate is well above 0: type II. (The cycle exists before the
 #   bifurcation: from the old resting state the neuron jumps onto it at 5.01 µA/cm², from the fixed
 #   point itself only at 7.10.)
-# - by a **saddle-node** that lies on the path of the spike: it vanishes. Every cycle then has to
-#   pass the slow place, so firing begins at 0 Hz: type I. (If the saddle-node lies elsewhere,
-#   firing can begin abruptly.)
+# - by a **saddle-node** that lies on the path of the spike: the fixed point vanishes. Every cycle
+#   then has to pass the slow place, so firing begins at 0 Hz: type I. (If the saddle-node lies
+#   elsewhere, firing can begin abruptly.)
 #
 # ## 4. What does one variable keep?
 #
 # Where the fixed points merge, one eigenvalue is 0 and the other negative: $n$ follows V, and the
 # state creeps along one curve. Let $x$ be the distance along it. At the onset, $\dot x$ is zero at
 # $x = 0$, and so is its derivative with respect to $x$, because two zeros have become one. So the
-# first term left of its Taylor series is quadratic:
+# first remaining term of its Taylor series is quadratic:
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #

@@ -79,13 +79,13 @@ print(f"period {period_ms:.1f} ms; the oscillation decays with a time constant o
 # $$\frac{dz}{dt} = (-\lambda + i\omega)\,z + I(t), \qquad
 # \text{spike when } \operatorname{Im} z \ge 1, \text{ then } z \leftarrow i .$$
 #
-# (From $z = i$ the damping takes Im z below 1, so it fires only once.) Input acts on the real part,
-# which is like a current; the imaginary part is like a potential. $\omega$ sets how fast $z$
-# rotates, the damping $\lambda$ how fast it decays. With $\omega = 0$ nothing reaches Im z, and the
-# real part alone obeys the equation of a leaky neuron with $\tau = 1/\lambda$. This is our control:
-# it does not rotate.
+# (From $z = i$ the damping takes Im z below 1, so the neuron fires only once.) Input acts on the
+# real part, which is like a current; the imaginary part is like a potential. $\omega$ sets how fast
+# $z$ rotates, the damping $\lambda$ how fast it decays. With $\omega = 0$ nothing reaches Im z, and
+# the real part alone obeys the equation of a leaky neuron with $\tau = 1/\lambda$. This is our
+# control: it does not rotate.
 #
-# Start both from a pulse of 1, without a threshold, and use [Euler's
+# Start both neurons from a pulse of 1, without a threshold, and use [Euler's
 # method](../docs/glossary.md#eulers-method). With $dt$ = 5 ms, a period has 12.6 steps. What will
 # you see?
 #
@@ -123,8 +123,8 @@ plt.show()
 # 70.7<!-- euler 0.1 --> times that of the pulse, and still grows.
 #
 # **Why.** Without damping, $z$ would move on a circle. A step of Euler's method goes along the
-# tangent and leaves it; the damping pulls $z$ back, but not far enough. One step multiplies $z$ by
-# $1 + dt\,(-\lambda + i\omega)$, and here the absolute value of that factor is
+# tangent and leaves the circle; the damping pulls $z$ back, but not far enough. One step multiplies
+# $z$ by $1 + dt\,(-\lambda + i\omega)$, and here the absolute value of that factor is
 # 1.074<!-- factor 0.001 -->.
 #
 # **The fix** is the one from [101](101_leaky_neuron.ipynb): solve the linear equation exactly over
@@ -201,7 +201,7 @@ if check.largest_euler_dt(largest_euler_dt):
 #
 # Measure the period from a recording after a pulse that is too weak to make the neuron fire. The
 # recording begins with the pulse, at the potential 0; it is three to six periods long and has no
-# noise. Be right to 3 %.
+# noise. Be accurate to 3 %.
 
 
 # %% tags=["exercise"]
@@ -227,8 +227,8 @@ if check.period(period):
 # ## 2. Two pulses: which spacing excites most?
 #
 # Give each neuron two equal pulses, a spacing $s$ apart, and divide the highest potential after the
-# second by the highest after a single pulse. At $s = 0$ this response is 2. How does it change as
-# $s$ grows, for both neurons?
+# second by the highest after a single pulse. This ratio, the response, is 2 at $s = 0$. How does it
+# change as $s$ grows, for both neurons?
 #
 # <details><summary>Make a guess, then open</summary>
 # The leaky neuron's response only falls, because less and less of the first pulse is left. In the
@@ -381,9 +381,9 @@ plt.show()
 #
 # ### Exercise 4: Find the weakest inhibition that fires (5 min)
 #
-# Somewhere between 1.0 and 1.7 the neuron above begins to fire. `params` is an `RFParams`; it has
-# `threshold`, `pulse_peak` (the highest Im z after a pulse of +1) and `rebound`. Return the size of
-# the pulse as a positive number.
+# At some size between 1.0 and 1.7 the neuron above begins to fire. `params` is an `RFParams`; it
+# has `threshold`, `pulse_peak` (the highest Im z after a pulse of +1) and `rebound`. Return this
+# size as a positive number.
 
 
 # %% tags=["exercise"]
@@ -528,7 +528,7 @@ plt.show()
 # $$\begin{pmatrix} 0.08\,v + 5 & -1 \\ a\,b & -a \end{pmatrix}$$
 #
 # (in L, 4.1 takes the place of 5). If its eigenvalues are complex, they are the
-# $-\lambda \pm i\omega$ of a resonator. If they are real, it cannot oscillate.
+# $-\lambda \pm i\omega$ of a resonator. If they are real, the neuron cannot oscillate.
 
 # %%
 k_set, l_set = (IZHIKEVICH_PATTERNS[name] for name in ("resonator", "integrator"))
@@ -566,8 +566,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the test with two pulses for the two published neurons; dotted: K's period, from
 # its eigenvalues.* L's response only falls, and K's rises again. K's matrix gives a period of
-# 41.0<!-- k_period 0.1 --> ms, and the published pair that fires it is 40 ms apart. (At 0 the $v^2$
-# term lifts both above 2.)
+# 41.0<!-- k_period 0.1 --> ms, and the published pair that fires it is 40 ms apart. (At a spacing
+# of 0 the $v^2$ term lifts both above 2.)
 #
 # ## 5. Does a pattern survive a finer grid?
 #
@@ -673,9 +673,10 @@ if check.compare(compare):
 
 # %% [markdown]
 # <details><summary>Compare with your result</summary>
-# It changes in 9<!-- changed 0 --> of twenty: C, D, E, H, N, P, Q, S and T. This need not spoil the
-# pattern: the rebound burst (N) has 13<!-- n_after 0 --> spikes instead of 7<!-- n_before 0 -->,
-# but is still a burst after inhibition. (A tenth of the step need not be enough: for Q it was not.)
+# The number of spikes changes in 9<!-- changed 0 --> of twenty: C, D, E, H, N, P, Q, S and T. This
+# need not spoil the pattern: the rebound burst (N) has 13<!-- n_after 0 --> spikes instead of
+# 7<!-- n_before 0 -->, but is still a burst after inhibition. (A tenth of the step need not be
+# enough: for Q it was not.)
 # </details>
 #
 # ## Summary
@@ -687,8 +688,7 @@ if check.compare(compare):
 # 3. After an inhibitory pulse the potential rebounds to $e^{-\pi\lambda/\omega}$ of its depth, half
 #    a period later. A resonator passes a band of frequencies about $2\lambda$ wide.
 # 4. Many published patterns change with a smaller step. At least Q and T lose what they are named
-#    after, and P needs its second pulse at another time. Rerun with smaller steps before you make a
-#    claim.
+#    after, and P needs its second pulse at another time. Rerun with smaller steps first.
 #
 # ## Further reading
 #

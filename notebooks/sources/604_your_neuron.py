@@ -306,12 +306,12 @@ print(*innermost(source, "forward"), sep="\n")
 # %% [markdown]
 # `gt` and the first `where` are the choice of the leak; `add` brings the input and makes $h$; `ge`
 # and the `where` after it are the spike; `ne` and its `where` keep a NaN visible. If a backward
-# pass follows, the loop also keeps one number. That pass needs $h$, $s$ and the leak that was
-# chosen. Why is one number enough?
+# pass follows, the loop also keeps one number per step. That pass needs $h$, $s$ and the leak that
+# was chosen. Why is one number enough?
 #
 # <details><summary>Make a guess, then open</summary>
-# h gives s and v after the step. The h of the step before gives v before this one, and that v tells
-# which leak was chosen.
+# h gives s and v after the step. The h of the step before gives v before this step, and that v
+# tells which leak was chosen.
 # </details>
 #
 # ### Exercise 2: Write the backward step by hand (8 min)
@@ -354,7 +354,7 @@ assert len(lines) == 4 + len(innermost(source, "backward", first="= g_out0 *"))
 assert learning.count("+=") == 2 > source.count("+=")
 
 # %% [markdown]
-# Each decay has a sum of the gradient of $h$ times $v$ (`state0`). `where_32` is 0 unless the
+# For each decay the loop sums the gradient of $h$ times $v$ (`state0`). `where_32` is 0 unless the
 # channel is open, so `sum0` belongs to `tau_open`, and `sum1` to `tau`. Autograd does the rest of
 # the chain rule, from the decay to $\tau$, once.
 
@@ -588,11 +588,11 @@ def train(neurons, seed):
 
 
 # %% [markdown]
-# All layers have equally many synaptic weights, and the wide surrogate; learned time constants add
-# 16 or 32 parameters. With `tau_open` = `tau` the two-leak neuron *is* a LIF neuron, so both kinds
-# can start as the same LIF neuron, with 20 ms. The other rows are **controls**: nothing learned but
-# the weights; the leaks chosen by hand; and a plain LIF neuron that starts with a short time
-# constant. Which rows will be best?
+# All layers have the same number of synaptic weights, and the wide surrogate; learned time
+# constants add 16 or 32 parameters. With `tau_open` = `tau` the two-leak neuron *is* a LIF neuron,
+# so both kinds can start as the same LIF neuron, with 20 ms. The other rows are **controls**:
+# nothing learned but the weights; the leaks chosen by hand; and a plain LIF neuron that starts with
+# a short time constant. Which rows will be best?
 #
 # <details><summary>Make a guess, then open</summary>
 # Those with a short memory: a volley takes 3 ms, and anything long before it only gets in the way.
@@ -682,12 +682,12 @@ plt.show()
 #
 # Now the controls. A two-leak neuron that starts with 20 and 5 ms reaches 97<!-- by_hand 1 --> %
 # with nothing learned but the weights, and 99<!-- tuned 1 --> % if it learns its time constants. So
-# the start matters more than the learning: of the time constants learned from 20 and 20 ms,
-# 86<!-- stays 1 --> % stay within a factor of 1.5 of that. (In the neurons that moved further,
-# $\tau$ is below $\tau_{open}$, the reverse of the design.) And a plain LIF neuron with 5 ms
-# reaches 99<!-- short 1 --> %, too; learning from there is no better (96<!-- from_5 1 --> % in the
-# worst seed). **This task does not need the new neuron**, only a short memory. Without the last two
-# rows we would have reported an advantage that the choice of a single number explains.
+# the start matters more than the learning: where both time constants started at 20 ms,
+# 86<!-- stays 1 --> % of them stay within a factor of 1.5 of it. (In the neurons that moved
+# further, $\tau$ is below $\tau_{open}$, the reverse of the design.) And a plain LIF neuron with 5
+# ms reaches 99<!-- short 1 --> %, too; learning from there is no better (96<!-- from_5 1 --> % in
+# the worst seed). **This task does not need the new neuron**, only a short memory. Without the last
+# two rows we would have reported an advantage that the choice of a single number explains.
 #
 # To use your neuron by its name, give it an entry in `jarvis.zoo`:
 # [How to add a neuron](../docs/extending.md#a-neuron) shows this, with its tests.

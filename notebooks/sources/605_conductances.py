@@ -134,8 +134,8 @@ held = step_by_hand(params.e_l, 30.0, 20.0, dt)
 print(f"by hand {held:.4f} mV, library {library:.4f} mV")
 
 # %% [markdown]
-# They differ slightly, because the conductances decay *during* the step. The library takes the mean
-# of each over the step, $g\,(1 - e^{-dt/\tau_s})\,\tau_s/dt$:
+# The two results differ slightly, because the conductances decay *during* the step. The library
+# takes the mean of each over the step, $g\,(1 - e^{-dt/\tau_s})\,\tau_s/dt$:
 
 # %%
 mean_exc = 30.0 * -math.expm1(-dt / params.tau_exc) * params.tau_exc / dt  # -expm1(-x): 1 - e^-x
@@ -519,7 +519,7 @@ plt.show()
 #
 # The effective time constant is 4<!-- tau_eff 0.05 --> ms; with less excitation it is
 # 16<!-- tau_weak 0.5 --> ms. So with balance, a few milliseconds after a spike, $V$ no longer
-# depends on when it was reset, and the chance of the next spike hardly does, as in a Poisson
+# depends on when it was reset, and the chance of the next spike hardly does either, as in a Poisson
 # process. But inhibition that happens to be low stays low for about 10 ms, and spikes then come in
 # groups: so a CV can exceed 1.
 #
@@ -527,7 +527,7 @@ plt.show()
 #
 # Find a pair of input rates, in Hz per synapse, that makes the neuron fire at 10 Hz, within 1 Hz,
 # with a CV above 0.8. The check simulates 20 neurons for 20 s with new noise.
-# `irregularity(run(exc_hz, inh_hz, seed=0)[0])` tries one out.
+# `irregularity(run(exc_hz, inh_hz, seed=0)[0])` tries one pair.
 
 # %% tags=["exercise"]
 my_pair = ...  # (excitation, inhibition)
@@ -543,10 +543,10 @@ check.balanced_pair(my_pair)
 #
 # $$\rho(v) = \frac{1}{\tau_0}\, e^{(v - 1)/\Delta_u} .$$
 #
-# It may fire below the threshold, and it may wait although $v$ is above. $\Delta_u$ sets how
-# gradual this is. $v$ is 0 at the reset and 1 at the threshold, 10 mV higher. The membrane has the
-# mean conductances of the balanced neuron, and hence its $V_\infty$ and its $\tau_{eff}$ of 4 ms;
-# we choose the same 4 ms for $\tau_0$. A current $I$ moves $V_\infty$ by $I/G$. Only $\Delta_u$ is
+# The neuron may fire below the threshold, and it may wait above it. $\Delta_u$ sets how gradual
+# this is. $v$ is 0 at the reset and 1 at the threshold, 10 mV higher. The membrane has the mean
+# conductances of the balanced neuron, and hence its $V_\infty$ and its $\tau_{eff}$ of 4 ms; we
+# choose the same 4 ms for $\tau_0$. A current $I$ moves $V_\infty$ by $I/G$. Only $\Delta_u$ is
 # left to fit.
 #
 # The firing rate has a closed form. The probability of no spike up to a time $t$ after a reset is
@@ -601,9 +601,9 @@ plt.show()
 # *The figure shows firing rates against an added current: the balanced neuron (dots), escape noise
 # with the best $\Delta_u$ (orange), and with the smallest and largest of those tried (grey).* With
 # $\Delta_u$ = 0.09<!-- delta_u 0.005 -->, which is 0.9 mV, one formula replaces 1250 synapses. Its
-# root mean square error is 3.2<!-- fit_error 0.1 --> Hz; it is 10 to 15 % too high at 50 and 100
-# pA, and as much or more too low at -100 and -50 pA. For many purposes that is enough: it gives a
-# smooth f-I curve, and a probability that can be differentiated.
+# root mean square error is 3.2<!-- fit_error 0.1 --> Hz; the rate is 10 to 15 % too high at 50 and
+# 100 pA, and too low by as much or more at -100 and -50 pA. That is often enough: it gives a smooth
+# f-I curve, and a probability that can be differentiated.
 #
 # What does it miss? Double the conductance that each spike opens, and halve the number of spikes.
 # All means stay the same: $V_\infty$, $\tau_{eff}$, and with them every parameter of the neuron
@@ -627,7 +627,7 @@ assert abs(numbers[2][0] - escape_rate(delta_u, 0.0)) < (1 if full_run else 6)
 
 # %% [markdown]
 # The fluctuations grow, and the balanced neuron goes from 20<!-- same 0.5 --> Hz to
-# 32<!-- coarser 0.5 --> Hz. The fitted one stays at 20<!-- replaced 0.5 --> Hz; it would need a
+# 32<!-- coarser 0.5 --> Hz. The fitted neuron stays at 20<!-- replaced 0.5 --> Hz; it would need a
 # $\Delta_u$ of about 0.12. So **$\Delta_u$ belongs to the input, not to the neuron.**
 #
 # And the CV of escape noise is only 0.74<!-- replaced_cv 0.01 -->. To see why, look at the firing
@@ -662,8 +662,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the firing rate after a spike (dotted: 20 Hz, the mean).* 5 to 15 ms after a
 # spike, the balanced neuron fires at 32<!-- grouped 0.5 --> Hz: the fluctuation that has just fired
-# it is still there. With escape noise it is 8<!-- alone 0.5 --> Hz: $v$ is still on its way up from
-# the reset, and **its random numbers are independent from step to step**.
+# it is still there. With escape noise the rate is 8<!-- alone 0.5 --> Hz: $v$ is still on its way
+# up from the reset, and **its random numbers are independent from step to step**.
 #
 # ## 5. What do depressing synapses transmit?
 #
@@ -747,8 +747,8 @@ plt.show()
 #
 # ### Exercise 4: Predict the steady state (6 min)
 #
-# Whether a Poisson train spikes does not depend on $R$, so the mean of their product is the product
-# of their means:
+# The spikes of a Poisson train do not depend on $R$, so the mean of spikes times $R$ is the product
+# of the two means:
 #
 # $$\frac{d\langle R\rangle}{dt} = \frac{1 - \langle R\rangle}{\tau_{rec}}
 # - U\, r\, \langle R\rangle$$

@@ -15,7 +15,7 @@
 #
 # A spiking network that fails to learn rarely tells you why: the loss does not fall, and no error
 # is raised. You examine six small networks with one method, and repair each with a single change.
-# In all six, spikes are wrong in the forward pass or gradients are wrong in the backward pass.
+# In all six, spikes are wrong in the forward pass or gradients in the backward pass.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #
@@ -87,7 +87,7 @@ batch = encode(pictures, generator()), labels  # spikes [T, B, 1, 8, 8] and labe
 # 2. **Rates.** Does every layer fire, but not at every step?
 # 3. **Gradients.** Does every weight have a gradient of reasonable size?
 # 4. **One batch.** Can the network learn 32 samples by heart?
-# 5. **One change at a time.** If two changes help together, you do not know the cause.
+# 5. **One change at a time.** If you make two changes at once, you do not know which one helped.
 #
 # Begin with a healthy, untrained network for ten classes. What is its
 # [cross-entropy](../docs/glossary.md#cross-entropy)?
@@ -480,7 +480,7 @@ assert bell(torch.tensor(border + 0.1), 25.0).isfinite()
 # *The figure shows the surrogate, and below it the potentials of the hidden neurons; where the
 # background is coloured, the formula gives NaN.* NaN begins at z = −3.42<!-- border 0.02 -->, where
 # $k\,e^{-kz}$ exceeds the largest float32. In this batch 18<!-- lost 1 --> % of the potentials lie
-# below. One NaN is enough, since the gradient of a weight is a sum over steps and samples.
+# below that. One NaN is enough, since the gradient of a weight is a sum over steps and samples.
 #
 # ### Exercise 5: Write a surrogate that stays finite (5 min)
 #

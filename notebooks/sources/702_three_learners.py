@@ -645,8 +645,8 @@ assert not full_run or reads[0.2, 0.8] > reads[0.2, 1]
 # %% [markdown]
 # With lower thresholds 63<!-- fired_lowered 2 --> neurons fire, and the accuracy rises from
 # 55<!-- reads_lost 2 --> to 74<!-- reads_lowered 2 --> %. So the threshold accounts for about half
-# of the loss. A likely cause of the other half is that other neurons fire, or fire later, than in
-# the pictures to which the read-out was fitted.
+# of the loss. A likely cause of the other half: in the pictures to which the read-out was fitted,
+# other neurons fired, or the same ones earlier.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {"n_input": n_input, "fired": fired[0, 1], "fired_lost": fired[0.2, 1]}

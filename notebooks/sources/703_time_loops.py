@@ -263,10 +263,10 @@ assert not full_run or power_indexed > 1.4 > 1.3 > power_unbound > 0.7
 # %% [markdown]
 # *The figure shows the time of both loops, measured anew.* For the longest sequences the time of
 # `x[t]` grows as T to the power 1.7<!-- power_indexed 0.4 -->, that of `unbind` as T to the power
-# 1.0<!-- power_unbound 0.2 -->. The first is below 2 because part of the time is proportional to T.
-# The bytes show it exactly: with `x[t]` the backward pass writes 8<!-- per_step 0.1 --> more bytes
-# per element for every additional step; with `unbind` it writes 40<!-- unbind_bytes 1 --> bytes at
-# any T.
+# 1.0<!-- power_unbound 0.2 -->. The first power is below 2 because part of the time is proportional
+# to T. The bytes show it exactly: with `x[t]` the backward pass writes 8<!-- per_step 0.1 --> more
+# bytes per element for every additional step; with `unbind` it writes 40<!-- unbind_bytes 1 -->
+# bytes at any T.
 #
 # ### Exercise 1: Where does indexing cost ten times? (5 min)
 #
@@ -426,7 +426,7 @@ def row_by_row(x, s, h, v, decay, one):
 # <details><summary>Make a guess, then open</summary>
 # Row by row, for two reasons. Lane by lane, each step must wait for the previous one, because h
 # needs v; row by row, the processor handles eight neighbouring lanes at a time. And memory comes in
-# lines of 64 bytes, or 16 numbers, of which lane by lane uses only one.
+# lines of 64 bytes, or 16 numbers, of which each lane uses only one.
 # </details>
 #
 # **Check before you time.** In float64 the spikes must be *equal* to those of the readable loop.
@@ -526,7 +526,7 @@ class Compiled(torch.autograd.Function):
 
 
 # %% [markdown]
-# Again, check before you time, now the gradients, too.
+# Again, check before you time: now the gradients, too.
 
 
 # %%

@@ -144,7 +144,7 @@ except RuntimeError as error:
 assert "second time" in message
 
 # %% [markdown]
-# Which graph does the second loss need that no longer exists?
+# The second loss needs a graph that no longer exists. Which?
 #
 # <details><summary>Make a guess, then open</summary>
 # The graph of batch 0. Its last potentials are the first potentials of batch 1, so backward()
@@ -307,8 +307,8 @@ for name, current in cases.items():
 assert (0.95 * v + cases["a single sample"]).shape == (64, 10)
 
 # %% [markdown]
-# An error is the good case. By hand, the *single* sample gets 64 answers: PyTorch repeats it for
-# every old row.
+# An error is the good case. The neuron written by hand gives the *single* sample 64 answers:
+# PyTorch repeats it for every old row.
 #
 # The library's layers take a state and return one, check its shape, and start at rest if there is
 # none. If your own module keeps a state, register it as a buffer, and reset it when a new batch
@@ -491,8 +491,8 @@ if check.validate(validate):
 # %% [markdown]
 # ## 6. Patient 10: a score that ignores the question
 #
-# The toy task of [301](301_surrogate_gradients.ipynb) asks: are the large ones among 32 numbers
-# first or last? Each input fires once, larger numbers earlier ([time to first
+# The toy task of [301](301_surrogate_gradients.ipynb) asks whether the large ones among 32 numbers
+# come first or last. Each input fires once, larger numbers earlier ([time to first
 # spike](../docs/glossary.md#time-to-first-spike)). The network is
 # `SpikingMLP((32, 32, 2), "mean", tau=5.0)`. Its read-out takes the mean current over time:
 #
