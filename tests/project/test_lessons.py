@@ -96,7 +96,7 @@ def test_time_is_written_into_the_head(tmp_path, monkeypatch):
     tool.write_time(source)
     assert copied == [source]
     source.write_text(TEXT.replace("Time", "When"), encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"no line \*\*Time"):
+    with pytest.raises(SystemExit, match=r"no line like \*\*Time"):
         tool.write_time(source)
 
 
