@@ -73,7 +73,7 @@ def test_everything_and_nothing_are_worth_nothing():
         counts.add(predicted, truth)
         assert counts.informedness == 0.0
     assert math.isnan(PixelCounts().informedness)
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="must have the same shape"):
         PixelCounts().add(truth, truth[:1])
 
 
