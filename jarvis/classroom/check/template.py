@@ -46,9 +46,7 @@ def each_alone(answer, rng) -> None:
         if not tried.calls:
             raise Wrong(f"{text} You never call `step`.")
         if tried.most_samples < 2:
-            raise Wrong(
-                f"{text} You run only one sample, so no other sample could affect it."
-            )
+            raise Wrong(f"{text} You run only one sample, so no other sample could affect it.")
         if not tried.different:
             raise Wrong(f"{text} All your samples get the same input: give each its own.")
         if not tried.one_fired:
