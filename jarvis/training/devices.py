@@ -54,11 +54,16 @@ def seed_for(purpose: str, seed: int, *, step: int = 0) -> int:
     Returns:
         a seed from 0 to 2**64 - 1.
 
+    Raises:
+        ValueError: for a seed of more than 64 bits or a negative step.
+
     Example:
         >>> generator = torch.Generator().manual_seed(seed_for("spikes", 0))
         >>> torch.rand(1, generator=generator).equal(torch.rand(1, generator=generator))
         False
     """
+    seed = check_integer("seed_for: seed", seed, at_least=-(1 << 63), at_most=(1 << 64) - 1)
+    step = check_integer("seed_for: step", step, at_least=0)
     key = (*purpose.encode(), step)
     derived = np.random.SeedSequence(seed % (1 << 64), spawn_key=key)
     return int(derived.generate_state(1, np.uint64)[0])

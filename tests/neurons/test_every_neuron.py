@@ -250,7 +250,7 @@ def test_nan_stays_in_its_neuron(case):
         assert want[0]["spikes"][3:, 1, 2].isnan().any()
 
 
-@kinds
+@every
 def test_float32(case):
     """Rounding may move a spike at the threshold; rates and smooth gradients agree."""
     results = []

@@ -122,6 +122,10 @@ def test_seeds_for_a_purpose():
     assert all(0 <= seed < 1 << 64 for seed in found)
     assert seed_for("training", 0) == seed_for("training", 0, step=0)
     assert seed_for("training", -1) == seed_for("training", (1 << 64) - 1)  # as torch takes them
+    with pytest.raises(ValueError, match="seed_for: seed"):
+        seed_for("training", 1 << 64)
+    with pytest.raises(ValueError, match="seed_for: step"):
+        seed_for("training", 0, step=-1)
 
 
 def test_global_randomness_is_left_alone():
