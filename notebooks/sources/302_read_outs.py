@@ -473,8 +473,8 @@ plt.show()
 # $T_\mathrm{eff} \approx \frac34 T$ and lower the ceiling from 91.2 to
 # 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within about
 # 0.4<!-- largest_gap 0.2 --> points of *its* ceiling. (They lie above it because all are tested on
-# the same 8192 samples, on which a perfect decoder also exceeds its ceiling.) From mean current to mean potential the formula
-# predicts a loss of 1.2 points, and the networks lose about as much.
+# the same 8192 samples, on which a perfect decoder also exceeds its ceiling.) From mean current to
+# mean potential the formula predicts a loss of 1.2 points, and the networks lose about as much.
 #
 # ### Exercise 4: The best leak (4 min)
 #
