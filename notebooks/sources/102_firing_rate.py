@@ -368,10 +368,10 @@ plt.show()
 # ### Exercise 3: From input spikes to noise (7 min)
 #
 # Let $v$ jump by `weight`, $w$, at each spike of a [Poisson
-# process](../docs/glossary.md#poisson-process): random, independent spikes, `rate` per second. Each
-# adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is the rate times the integral of one contribution,
-# and the variance is the rate times the integral of its square. Return the mean and the **standard
-# deviation** of $v$. `tau` is in ms; `weight` may be negative.
+# process](../docs/glossary.md#poisson-process): random, independent spikes, `rate` per second. A
+# spike adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is the rate times the integral of one
+# contribution, and the variance is the rate times the integral of its square. Return the mean and
+# the **standard deviation** of $v$. `tau` is in ms; `weight` may be negative.
 
 
 # %% tags=["exercise"]
@@ -386,8 +386,8 @@ check.mean_and_spread(mean_and_spread)
 # %% [markdown]
 # ## 5. The same rate, twice
 #
-# One neuron has a mean current above the threshold and little noise, another has a mean current
-# below it and strong noise. Both fire about 20 times per second. How do their spike trains differ?
+# One neuron has little noise and a mean current above the threshold; another has strong noise and a
+# mean current below it. Both fire about 20 times per second. How do their spike trains differ?
 #
 # <details><summary>Make a guess, then open</summary>
 # The first fires at nearly equal intervals. The second waits for a large enough fluctuation, so its

@@ -382,7 +382,7 @@ assert "second time" in message
 #
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
 # history. This is called truncated backpropagation through time: the spikes stay the same, but the
-# gradient of a piece no longer sees how $w$ changed the state it started from. (`w.grad`
+# gradient of a piece no longer sees how $w$ changed the initial state of that piece. (`w.grad`
 # accumulates over the pieces.)
 
 # %%

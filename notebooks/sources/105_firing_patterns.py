@@ -31,7 +31,8 @@
 # After this lesson you can
 #
 # 1. choose a published firing pattern by name, and say what its intervals do,
-# 2. say which parameters set how far a neuron slows down, and which one sets after how many spikes,
+# 2. say which parameters set how far a neuron slows down, and which one sets how many spikes it
+#    takes,
 # 3. step an equation that diverges, without overflow,
 # 4. check a simulation against a finer one, and choose `dt`.
 
@@ -91,10 +92,10 @@ plt.show()
 #
 # <details><summary>Answers</summary>
 # tonic: constant after a short while. adapting: growing to a constant. initial_burst: short, then
-# long and constant. bursting: short and long in turn. delayed: shrinking, after a first spike that
-# comes at 34 ms (tonic: at 14 ms). delayed_bursting: three short and one long in turn, after a late
-# first spike. transient: the neuron falls silent although the current stays on. irregular: short
-# and long in an order that does not repeat.
+# long and constant. bursting: alternately short and long. delayed: shrinking, after a first spike
+# that comes at 34 ms (tonic: at 14 ms). delayed_bursting: three short and one long, again and
+# again, after a late first spike. transient: the neuron falls silent although the current stays on.
+# irregular: short and long in an order that does not repeat.
 # </details>
 #
 # (Two entries of table 1 are corrected: as printed, `delayed_bursting` does not fire within the 500
@@ -199,7 +200,7 @@ plt.show()
 # 20<!-- settled_small_b 1 --> intervals to get there, with a large $b$ only
 # 3<!-- settled_large_b 1 -->: $w$ climbs to the same mean in steps of $b$. On the right, the blue
 # points with the same product differ by less than 20 %. So $b\,\tau_w$ sets **how far** the neuron
-# slows down, and $b$ alone sets **after how many spikes**.
+# slows down, and $b$ alone sets **how many spikes that takes**.
 #
 # $a$ acts without spikes: a positive $a$ slowly strengthens the leak (soon the current of
 # `transient` no longer suffices); a negative $a$ weakens it (the intervals of `delayed` shrink).
@@ -475,8 +476,8 @@ for name, step in (("tonic", 2.0), ("bursting", 3.0)):
         print(f"{warning.category.__name__}: {warning.message}\n")
 
 # %% [markdown]
-# The 20 ms is the membrane time constant; the upstroke of section 3 takes 2.71 ms from -46 mV, the
-# reset of `bursting`.
+# The 20 ms in the warning is the membrane time constant; the upstroke of section 3 takes 2.71 ms
+# from -46 mV, the reset of `bursting`.
 #
 # ## 5. When two correct simulations disagree
 #

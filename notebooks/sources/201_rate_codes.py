@@ -220,8 +220,8 @@ assert per_step.max() < 0.2
 #
 # ### Exercise 2: Decode a rate in Hz (3 min)
 #
-# Return the brightness of spikes `[T, ...]` that were encoded with `max_rate` (Hz) and time steps
-# of `dt` (ms). Do not clamp it: by chance, it may exceed 1.
+# Decode spikes `[T, ...]` that were encoded with `max_rate` (Hz) and time steps of `dt` (ms). Do
+# not clamp the brightness: by chance, it may exceed 1.
 
 
 # %% tags=["exercise"]
@@ -333,9 +333,9 @@ if check.fano_factor(fano_factor):
 #
 # ## 5. How long must a reader look?
 #
-# Logistic regression is a simple reader: it computes a weighted sum of the 64 pixels for each class
-# and answers with the largest. Train it on clean pictures. How many ms of spikes does it need to
-# read nine digits out of ten, at 1000 Hz and at 100 Hz?
+# Logistic regression is a simple reader: for each class it computes a weighted sum of the 64
+# pixels, and the largest sum decides. Train it on clean pictures. How many ms of spikes does it
+# need to read nine digits out of ten, at 1000 Hz and at 100 Hz?
 
 # %%
 reader = LogisticRegression(max_iter=2000)

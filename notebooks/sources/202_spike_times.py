@@ -201,7 +201,7 @@ if check.bits_per_spike(bits_per_spike):
 # <details><summary>Answers</summary>
 #
 # 1. The first-spike error.
-# 2. The one from Poisson spikes: only they are random.
+# 2. The picture from Poisson spikes: only they are random.
 # 3. T = 2.
 #
 # </details>
@@ -266,8 +266,8 @@ assert scores["first spike", "first time"] > scores["first spike", "count"] + 0.
 #
 # **Counting first spikes** (first row, middle and right) gives each pixel that fired the same
 # value, 1/33, and the accuracy falls to 12<!-- counted_percent 1 --> %, close to chance. Scaled up
-# (second row), the middle picture still shows *which* pixels fired; in the right one all did. How
-# well does a reader *trained* on counts of first spikes do?
+# (second row), the middle picture still shows *which* pixels fired; in the right one all pixels
+# did. How well does a reader *trained* on counts of first spikes do?
 
 # %%
 counting = LogisticRegression(max_iter=2000)

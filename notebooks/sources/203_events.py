@@ -463,7 +463,8 @@ plt.show()
 # A linear reader gets events counted in blocks of 2 x 2 pixels, and learns the ten digits from 900
 # recordings. Which counts serve it best: ON minus OFF; all events, whatever their polarity; ON and
 # OFF separately; or ON and OFF of each saccade? The last has three times as many numbers as the
-# third. A control has as many, but no times: it deals the events at random into three groups.
+# third. A control has equally many numbers, but no times: it deals the events at random into three
+# groups.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -548,8 +549,8 @@ if full_run and on_nmnist:
 # %% [markdown]
 # *The figure shows the accuracy on 200 held-out recordings, with its standard error: for five kinds
 # of counts, and for readers trained and tested on ON and OFF counts up to a given time.* From ON
-# and OFF counts the reader gets 85<!-- on_off 1.5 --> % right, and about as many without the
-# polarity. With separate saccades it gets 94<!-- per_saccade 1.5 --> %, in the control
+# and OFF counts the reader gets 85<!-- on_off 1.5 --> % right; without the polarity, about the
+# same. With separate saccades it gets 94<!-- per_saccade 1.5 --> %, in the control
 # 78.5<!-- random_groups 2 --> %: more numbers alone do not help, and may hurt. So *when* an event
 # came matters: each saccade shows different edges. (Whether its exact ms matters was not tested.)
 # What is left of ON minus OFF still gives 66.5<!-- net 2 --> %.

@@ -268,8 +268,8 @@ if check.excess(excess):
 #
 # What limits the network, learning or the noise of the code? Take a perfect decoder: it knows the
 # rule $w$, and estimates $a = \sum_k w_k x_k$ from the spike counts $n_k$ by
-# $\hat a = \sum_k w_k n_k / T$. (Their order says nothing about $x_k$, so a decoder can use no more
-# than the counts.) How often do $a$ and $\hat a$ have the same sign?
+# $\hat a = \sum_k w_k n_k / T$. (The order of the spikes says nothing about $x_k$, so a decoder can
+# use no more than the counts.) How often do $a$ and $\hat a$ have the same sign?
 #
 # With 32 terms both are nearly Gaussian, with mean 0, because the weights sum to 0.
 #
@@ -549,7 +549,7 @@ axes[0].legend(loc="center left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential before the reset after one input spike, early or late, without
+# *The figure shows the potential (before the reset) after one input spike, early or late, without
 # synaptic memory (left) and with a lasting synaptic current (right); dashed: the threshold.* Only
 # the early spike, with the lasting current, lifts the potential to the threshold.
 

@@ -554,8 +554,8 @@ record("results/303_mnist.json", measured, full=full_run and on_mnist)
 # 3. A network with two hidden layers reads 97.7<!-- test_acc 0.3 --> % of MNIST's test pictures,
 #    and 0.1<!-- lost_4 0.2 --> points less if it stops after four of 25 steps.
 # 4. Over 25 steps the spiking network takes twice as many operations as an ordinary network of the
-#    same accuracy, over four steps as many. Over two it takes slightly fewer, at a cost of half a
-#    point.
+#    same accuracy, over four about the same number, and over two slightly fewer, at a cost of half
+#    a point.
 #
 # ## Further reading
 #

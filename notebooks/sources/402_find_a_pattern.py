@@ -14,8 +14,7 @@
 # # Find a pattern that nobody marked
 #
 # A thousand inputs fire at random. Now and then the same 50 ms of spikes recur, and nobody tells
-# the neuron when. You watch it fail twice, and then find the pattern. Controls show what it has
-# learned.
+# the neuron when. You watch it fail twice, and then succeed. Controls show what it has learned.
 #
 # **Time.** 50 minutes for you, 2 minutes for the machine.
 # **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
@@ -282,10 +281,10 @@ axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the latency of the neuron's first spike, each time the pattern comes (left), and
-# how often it fires outside the pattern (right), with both controls.* At first it fires inside and
-# outside the pattern alike. But in the pattern the same inputs always come just before its spike,
-# and gain weight. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
+# *The figure shows the latency of the neuron's first spike each time the pattern comes (left), and
+# how often it fires outside the pattern, beside both controls (right).* At first it fires inside
+# and outside the pattern alike. But in the pattern the same inputs always come just before its
+# spike, and gain weight. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
 # 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
 # it finds nothing: this neuron has learned *when* inputs fire.
 #

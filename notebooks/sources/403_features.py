@@ -100,11 +100,11 @@ plt.show()
 # ## 2. Winners learn
 #
 # A layer of 40 [feature maps](../docs/glossary.md#feature-map) receives these spikes. Each map
-# applies the same 5x5 weights for ON cells and 5x5 for OFF cells at all places. Neurons add up the
-# weights of inputs that have fired, and fire at a threshold. The first to fire win, and keep their
-# neighbours and the rest of their map from firing. (`n_winners` limits the winners per picture; the
-# threshold rises with each win and decays back to `theta_rest`.) Only winners learn, by the *order*
-# of spikes (Kheradpisheh et al. 2018):
+# applies the same 5x5 weights for ON cells and 5x5 for OFF cells at all positions. Neurons add up
+# the weights of inputs that have fired, and fire at a threshold. The first to fire win, and keep
+# their neighbours and the rest of their map from firing. (`n_winners` limits the winners per
+# picture; the threshold rises with each win and decays back to `theta_rest`.) Only winners learn,
+# by the *order* of spikes (Kheradpisheh et al. 2018):
 #
 # $$\Delta w = \begin{cases} +a_+\, w(1-w) & \text{the input fired no later than the winner}\\
 # -a_-\, w(1-w) & \text{it fired later, or never.} \end{cases}$$
@@ -242,7 +242,7 @@ if check.converged_share(converged_share):
 #
 # ### Exercise 3: Shuffle the weights (5 min)
 #
-# Return weights in which each map keeps its own values, in a random order of its own.
+# Return the weights with the values of each map in a random order, drawn anew for each map.
 
 
 # %% tags=["exercise"]
@@ -309,8 +309,8 @@ plt.show()
 # *The figure shows how many test digits a linear read-out gets right, from the layer's features and
 # from two controls, for 3<!-- n_seeds 0 --> seeds (dots); the line marks the pixels.* With one
 # number per map, learned features reach 87.6<!-- learned 1 --> %, and random ones
-# 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: few are strong,
-# while random ones are nearly equal. Their arrangement in strokes adds only the last
+# 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: few learned ones
+# are strong, while random ones are nearly equal. Their arrangement in strokes adds only the last
 # 8.2<!-- strokes 1 --> points. With four numbers per map, learned features reach
 # 96.7<!-- learned_4 0.5 --> %. The 64 pixels do as well as these 160 numbers.
 #
@@ -346,7 +346,7 @@ assert not full_run or all(weight.min() > 0.9 for _, weight in runs["plain STDP"
 # This is [reward-modulated STDP](../docs/glossary.md#reward-modulated-stdp), a [three-factor
 # rule](../docs/glossary.md#three-factor-rule): besides the two spikes, a change needs the reward.
 #
-# Follow one pair of spikes, a reward at 200 ms and a punishment at 500 ms by hand:
+# By hand, follow a spike pair, then a reward at 200 ms and a punishment at 500 ms:
 
 # %%
 tau_e = 500.0  # ms

@@ -30,7 +30,7 @@
 # 2. trace a spike back through pooling, with the right index,
 # 3. compute how often noise alone reaches a threshold,
 # 4. split saliency into single objects,
-# 5. choose a measure that a useless method cannot pass.
+# 5. choose a measure on which a useless method scores badly.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from dataclasses import replace
@@ -206,7 +206,7 @@ plt.show()
 # *The figure shows eight digits (above), and the saliency of their class spikes (below), each
 # scaled to its highest value.* Only pixels that had a spike *and* a part in the decision are lit.
 #
-# A pooled unit fires with the first of its four pixels to fire. The way back leads to this pixel
+# A pooled unit fires as soon as one of its four pixels fires. The way back leads to this pixel
 # alone, so pooling has to store its index.
 #
 # ### Exercise 2: Undo pooling (4 min)
@@ -299,11 +299,11 @@ if check.by_chance(by_chance):
         print(f"at least {least} in a window of 5x5: {expected:.0f} windows per scene, by chance")
 
 # %% [markdown]
-# These counts give only the order of magnitude. conv1 of our network has four fixed filters,
-# differences of Gaussians, which treat ON and OFF events alike. conv2 and conv3 learn; their
-# thresholds, 2.5 and 5 full weights, were chosen on other scenes with known truth. conv1 and conv2
-# leak. [Homeostasis](../docs/glossary.md#homeostasis) raises the threshold of a map of conv2 with
-# each win.
+# These numbers of windows give only the order of magnitude. conv1 of our network has four fixed
+# filters, differences of Gaussians, which treat ON and OFF events alike. conv2 and conv3 learn;
+# their thresholds, 2.5 and 5 full weights, were chosen on other scenes with known truth. conv1 and
+# conv2 leak. [Homeostasis](../docs/glossary.md#homeostasis) raises the threshold of a map of conv2
+# with each win.
 #
 # Is this learning without labels? No pixel is labelled, but every training scene contains one or
 # two satellites: a weak label.
@@ -528,17 +528,16 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 # %% [markdown]
 # The informedness of the network is 0.970<!-- informedness 0.002 -->. But marking *every event*
 # scores 0.989<!-- every_event 0.002 -->! Its 894<!-- false_pixels 5 --> false pixels per scene
-# hardly count against 160 000 that are rightly not marked. So use measures that a list of events
-# cannot pass:
+# hardly count against 160 000 that are rightly not marked. So use measures that are harder to fool:
 #
 # - the mean IoU of the masks is 0.63<!-- mean_iou 0.01 -->,
 # - 94<!-- two_instances 1 --> % of the pairs of satellites come out as two,
 # - 2<!-- false_alarms 1 --> % of the empty scenes give a false alarm: one of 50.
 #
 # And the weak label? Trained with empty scenes, the network has an IoU of
-# 0.64<!-- mean_iou_empty 0.01 -->, gives as many false alarms, and tells
-# 88<!-- two_instances_empty 1 --> % of the pairs apart. This share varies as much with seed and
-# scenes (lesson 405), so the weak label hardly matters.
+# 0.64<!-- mean_iou_empty 0.01 -->, gives as many false alarms as before, and tells
+# 88<!-- two_instances_empty 1 --> % of the pairs apart. Another seed or other scenes change this
+# share by as much (lesson 405), so the weak label hardly matters.
 #
 # ### Exercise 5: Measure informedness (4 min)
 #

@@ -191,10 +191,10 @@ for name, file in (("network, three seeds", "notebook"), ("detector", "density")
 assert min(pairs["detector"]) > max(pairs["network, three seeds"])
 
 # %% [markdown]
-# The detector's masks have an IoU of 0.805<!-- detector_mean_iou 0.01 --> against
-# the network's 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. Two
-# satellites come out as two in 96<!-- detector_two_instances 1 --> % of their scenes against
-# 94<!-- network_two_instances 1 --> %: with 50 scenes, a draw. On other scenes, with two other
+# The detector's masks have an IoU of 0.805<!-- detector_mean_iou 0.01 --> against the network's
+# 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. The detector tells
+# 96<!-- detector_two_instances 1 --> % of the pairs of satellites apart, the network
+# 94<!-- network_two_instances 1 --> %: with 50 pairs, a draw. On other scenes, with two other
 # seeds, the network has 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> %, and the detector more each
 # time.
 #
@@ -253,7 +253,8 @@ plt.show()
 # 0.78<!-- detector_mean_iou_2 0.01 -->, and no false alarm.
 #
 # Now change the distance: each scene contains two satellites, whose paths may touch. To make them
-# touch often, the picture is only 48x48 pixels: three things change at once.
+# touch often, the picture is only 48x48 pixels. So number, distance and size change at
+# once.
 
 # %%
 crowded = datasets.satellites("test", n=n_few, counts=(2,), size=48, gap=0.0)
@@ -375,9 +376,9 @@ plt.show()
 # among them. Others show parts of a figure, or strokes that were together by chance.
 #
 # An answer is right if it is "none" where there is none, or the right figure within 6 pixels. With
-# the labels of the validation scenes, the folded cell chooses one map for the ring and one for the
-# star, whose highest potential best separates such scenes from all others, and a threshold below
-# which the answer is "none".
+# the labels of the validation scenes, the folded cell chooses the map whose highest potential best
+# separates rings from all other scenes, another one for stars, and a threshold below which the
+# answer is "none".
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}

@@ -164,8 +164,8 @@ for ax in axes:
 plt.show()
 
 # %% [markdown]
-# *The figure shows the spike time with a delay of 2 ms on the left, and its derivatives on the
-# right.* All methods agree.
+# *The figure shows the spike time with a delay of 2 ms (left), and its derivatives (right).* All
+# methods agree.
 #
 # ### Exercise 1: Move the threshold (5 min)
 #

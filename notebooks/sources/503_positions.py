@@ -219,9 +219,10 @@ if check.possible(possible):
 # %% [markdown]
 # In return, a [spatial network](../docs/glossary.md#spatial-network) has fewer parameters. The
 # library's `make_delays` returns a module that holds them. Its first argument is the form: "0" for
-# no delays, "2" or "3" for the dimensions of the positions, "inf" for free delays. The others are
-# the sizes of the populations and the connected pairs. In the second network below, 700 inputs
-# project to 300 neurons, which are all connected with each other: 700 · 300 + 300 · 299 delays.
+# no delays, "2" or "3" for the dimensions of the positions, "inf" for free delays. The other
+# arguments are the sizes of the populations and the connected pairs. In the second network below,
+# 700 inputs project to 300 neurons, which are all connected with each other: 700 · 300 + 300 · 299
+# delays.
 
 # %%
 module = make_delays("2", (2, 2), ((0, 1),), layout="normal", seed=0).double()
@@ -374,8 +375,8 @@ if full_run:
     assert gains["free, frozen - no delays"].low < 0
 
 # %% [markdown]
-# *The figure shows the test accuracy during training on the left, and five differences with their
-# 95 % intervals on the right (bootstrap over networks and test samples).*
+# *The figure shows the test accuracy during training (left), and five differences with their 95 %
+# intervals (right; bootstrap over networks and test samples).*
 #
 # | 5 hidden neurons | frozen | learned | learned - frozen |
 # |---|---|---|---|

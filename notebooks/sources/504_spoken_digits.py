@@ -122,7 +122,7 @@ plt.show()
 #
 # How much can a [linear read-out](../docs/glossary.md#linear-read-out) tell from the [spike
 # count](../docs/glossary.md#spike-count) of each channel (its square root)? Counts say which tones
-# occurred, but not in which order. A second read-out gets as many numbers, but these include time:
+# occurred, but not in which order. A second read-out gets 700 numbers, too, but these include time:
 # 70 groups of ten channels, counted in ten windows.
 #
 # <details><summary>Make a guess, then open: which of the two does better on new voices?</summary>
@@ -338,9 +338,9 @@ if check.find_factor(find_factor):
 # %% [markdown]
 # The second repair is meant for the correlation: random signs (`signed=True`; two thirds of the
 # input weights stay positive). How much is each repair worth? Train 50<!-- tries 0 --> steps from
-# each start, with three seeds (the output shows their means; above was one seed). Each word is
-# moved up or down by up to 20 channels, anew each time, so that a network learns what voices share
-# and not how high they are. (In our large networks, the channel of each spike gets
+# each start, with three seeds (the output shows their means; the numbers above are from one seed).
+# Each word is moved up or down by up to 20 channels, anew each time, so that a network learns what
+# voices share and not how high they are. (In our large networks, the channel of each spike gets
 # [jitter](../docs/glossary.md#jitter), too.)
 
 
@@ -476,10 +476,10 @@ plt.show()
 gap = on_train[:, -1].mean() - accuracy["scaled, signs"]
 
 # %% [markdown]
-# *The figure shows the accuracy over training on the left (lines: mean of three networks; bands:
-# their range), and the answers of one network to each word on the right.* Networks with signs
-# recognise 67.4<!-- accuracy 0.1 --> % of all held-out words, far more than the linear read-outs
-# (which did not learn from shifted words). By the end, the signs have paid off: they bring
+# *The figure shows the accuracy over training (left; lines: mean of three networks, bands: their
+# range), and the answers of one network to each word (right).* Networks with signs recognise
+# 67.4<!-- accuracy 0.1 --> % of all held-out words, far more than the linear read-outs (which did
+# not learn from shifted words). By the end, the signs have paid off: they bring
 # 2.8<!-- signs 0.1 --> points, with a 95 % interval from 1.0<!-- signs_low 0.3 --> to
 # 4.5<!-- signs_high 0.3 -->.
 #
@@ -495,10 +495,10 @@ gap = on_train[:, -1].mean() - accuracy["scaled, signs"]
 #
 # ### Exercise 3: Play words backwards (7 min)
 #
-# An event at step $t$ moves to step $T - 1 - t$, with $T$ = `n_steps`. `Events(times, units,
-# offsets, shape, n_steps)` holds all samples in a row: `times` and `units` of each event, and
-# `offsets`, which say where each sample begins; `events.samples()` is the sample of each event. The
-# events of each sample must be in order of time.
+# An event at step $t$ moves to step $T - 1 - t$, with $T$ = `n_steps`.
+# `Events(times, units, offsets, shape, n_steps)` holds all samples in a row: `times` and `units` of
+# each event, and `offsets`, which say where each sample begins; `events.samples()` says to which
+# sample each event belongs. The events of each sample must be in order of time.
 
 
 # %% tags=["exercise"]
@@ -663,7 +663,7 @@ record("results/504_spoken_digits.json", numbers, full=full_run and as_stated)
 # 2. **A position** shifts each channel by its distance; a neuron detects what *arrives* together.
 # 3. **Before training**, look at the rate, the first loss and the correlation.
 # 4. **A small network** recognises more words of unknown voices than the linear read-outs.
-# 5. **Order** is used if backwards words are lost and late words are not.
+# 5. **Order** matters to a network that fails on backwards words, but not on late ones.
 #
 # ## Further reading
 #

@@ -133,8 +133,8 @@ for net, n in widths.items():
 # free delays only 11,440.
 #
 # Random positions give delays of 45 ms on average (standard deviation: 20 ms); the source of these
-# networks draws free delays of 8 ms (1 ms). Comparing the two would change both the form and the
-# start, so we train free delays from both starts.
+# networks draws free delays of 8 ms (standard deviation: 1 ms). Comparing the two would change both
+# the form and the start, so we train free delays from both starts.
 
 # %%
 wide, narrow = dict(delay_mean=45.0, delay_std=20.0), dict(delay_mean=8.0, delay_std=1.0)

@@ -333,7 +333,7 @@ assert 3 < late[0.1] / late[0.05] < 5
 assert 3 < late[0.05] / late[0.025] < 5
 
 # %% [markdown]
-# Halving the step divides the error by four, because gates and V are updated in turn, as in the
+# Halving the step divides the error by four, because gates and V are updated alternately, as in the
 # leapfrog method. At 0.025 ms the first spike is only 1.6<!-- late_25 0.1 --> µs late, so we keep
 # this step.
 #
@@ -458,9 +458,9 @@ axes[0].set_ylabel("potential V (mV)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the same pulse with one gate held (coloured) and with none (grey).* With $m$
-# held there is no spike. With $h$ held V stays at 13.6<!-- h_held 0.1 --> mV, with $n$ held at
-# -13.4<!-- n_held 0.1 --> mV. So a spike ends only because both act.
+# *The figure shows V after the same pulse, with one gate held (coloured) and with none (grey).*
+# With $m$ held there is no spike. With $h$ held V stays at 13.6<!-- h_held 0.1 --> mV, with $n$
+# held at -13.4<!-- n_held 0.1 --> mV. So a spike ends only because both act.
 #
 # ### Exercise 2: Block the sodium channels (6 min)
 #
@@ -495,7 +495,8 @@ if check.with_ttx(with_ttx):
 # ### Exercise 3: Measure a rate in steady state (5 min)
 #
 # Return the firing rate of one neuron from its last three intervals, because the first ones may
-# differ. Return 0 if there are fewer than two spikes, or none in the last 100 ms. Stay within 1 %.
+# differ. Return 0 if there are fewer than two spikes, or none in the last 100 ms. The rate should
+# be right to 1 %.
 
 
 # %% tags=["exercise"]

@@ -426,7 +426,7 @@ assert loses_fast > onset_fast > 2 * onset_2
 #
 # This is the [FitzHugh-Nagumo model](../docs/glossary.md#fitzhugh-nagumo-model), with $w$ in the
 # role of $n$; here $a$ = 0.7, $b$ = 0.8 and $\varepsilon$ = 0.08, without units. At its Hopf points
-# the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero; the currents follow. As a test,
+# the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero; this gives the currents. As a test,
 # push a simulated neuron away from its fixed point by 0.001: does the push grow?
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}

@@ -515,11 +515,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows twenty patterns with the published parameters, stimuli and time steps:
-# potentials, all on the same scale (spikes reach 30 mV), and inputs (grey), each on its own.* In K,
-# the pair of pulses 40 ms apart fires, the one 20 ms apart does not. In L, the pair 5 ms apart
-# fires, the one 10 ms apart does not. M and N fire after inhibition, S and T during it; in O,
-# inhibition lets a pulse fire that fails alone. (G and H, class 1 and 2, are type I and II of
-# [602](602_reduction.ipynb).)
+# potentials, all on the same scale (spikes reach 30 mV), and inputs (grey), each on its own scale.*
+# In K, the pair of pulses 40 ms apart fires the neuron, the pair 20 ms apart does not. In L, the
+# pair 5 ms apart fires it, the pair 10 ms apart does not. M and N fire after inhibition, S and T
+# during it; in O, a pulse that fails alone succeeds after inhibition. (G and H, class 1 and 2, are
+# type I and II of [602](602_reduction.ipynb).)
 #
 # K and L (orange) are called resonator and integrator. Does our test agree? Give them pairs of
 # pulses that are too weak to fire them. Close to the resting potential, small changes of $(v, u)$

@@ -318,8 +318,8 @@ print(*innermost(source, "forward"), sep="\n")
 #
 # The backward loop runs from the last step to the first. Write one step of it, for many neurons:
 # given the gradient `g_s` of the spike and `g_v` of the potential after the step, return the
-# gradients of the input, of the potential before, of `decay` and of `decay_open`.
-# `g_s`, `g_v`, `x` and `v` are tensors of one shape, the others numbers. The reset is detached. The
+# gradients of the input, of the potential before the step, of `decay` and of `decay_open`. `g_s`,
+# `g_v`, `x` and `v` are tensors of one shape, the others numbers. The reset is detached. The
 # surrogate derivative of the spike is $1/(1 + k\,|h - 1|)^2$, with $k$ = `slope`.
 
 

@@ -114,8 +114,8 @@ plt.show()
 # $$\tau_{eff}\,\frac{dV}{dt} = V_\infty - V, \qquad
 # V_\infty = \frac{g_L E_L + g_E E_E + g_I E_I + I}{G}, \qquad \tau_{eff} = \frac{C}{G} .$$
 #
-# While the conductances do not change, $V$ moves towards $V_\infty$ exponentially. From this
-# follows one time step:
+# While the conductances do not change, $V$ moves towards $V_\infty$ exponentially. This gives one
+# time step:
 
 
 # %%

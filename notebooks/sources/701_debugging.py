@@ -296,7 +296,7 @@ if check.draw_weights(draw_weights):
 # %% [markdown]
 # ## 4. Patient 3: a number from another simulator
 #
-# This task needs memory. For 10 ms one half of 32 inputs fires; then 40 ms of noise follow. At the
+# This task needs memory. For 10 ms, half of the 32 inputs fire; then 40 ms of noise follow. At the
 # end the network must tell which half fired. The network was ported from a simulator with a decay
 # of 0.95, so somebody wrote `SpikingMLP((32, 32, 2), "last", tau=0.95, dt=1.0)`.
 

@@ -271,8 +271,8 @@ plt.show()
 # 7.96<!-- textbook 0.01 --> Hz, the formula with finite ends 11.58<!-- between 0.01 --> Hz, and the
 # step fires at 11.55<!-- step 0.01 --> Hz. When a test fails, the test may be wrong.
 #
-# For the trajectory **by hand**, through a spike and a reset, choose $q = 1/2$, so that
-# $h = v/(2 - v) + x$, and options that reveal mistakes.
+# For the trajectory **by hand**, through a spike and a reset, choose options that reveal mistakes,
+# and $q = 1/2$, so that $h = v/(2 - v) + x$.
 
 
 # %%
@@ -402,8 +402,8 @@ if check.each_alone(each_alone):
 #
 # Here $a$ is the size of a change, $\alpha$ the cost of an input spike in units of $a$, and
 # $\tau_s$ the width of the window. A first draft keeps two [traces](../docs/glossary.md#trace):
-# every spike first enters its own neuron's trace, then reads the other's. Measure its window with
-# one pair at each distance.
+# every spike first enters its own neuron's trace, then reads the other neuron's. Measure its window
+# with one pair at each distance.
 
 
 # %%

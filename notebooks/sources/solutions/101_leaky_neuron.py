@@ -79,8 +79,8 @@ plt.show()
 # ### Exercise 3: When does the first spike come?
 #
 # **Solution.** Set $I\,(1 - e^{-t/\tau})$ equal to the threshold $\theta$ and solve for $t$:
-# $t = \tau \ln\frac{I}{I - \theta}$. A current up to $\theta$ never gets there, not even at
-# $I = \theta$, where $v$ only approaches the threshold.
+# $t = \tau \ln\frac{I}{I - \theta}$. A current up to $\theta$ never takes $v$ to the threshold; at
+# $I = \theta$, $v$ only approaches it.
 
 
 # %%

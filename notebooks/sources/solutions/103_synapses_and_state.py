@@ -32,7 +32,7 @@ full_run = True
 #
 # **Solution.** The current settles where $i = e^{-dt/\tau_{syn}} i + x$, at
 # $i = x / (1 - e^{-dt/\tau_{syn}})$. The potential then settles at $i / (1 - e^{-dt/\tau})$. Set it
-# to 1. Each leak contributes one factor like that of `constant_drive`.
+# to 1. Each leak contributes a factor like the one in `constant_drive`.
 
 
 # %%

@@ -144,8 +144,8 @@ plt.show()
 #
 # ### Exercise 4: Find the densest square
 #
-# Average pooling without padding gives one value per whole square. The index of the highest value
-# gives a corner.
+# Average pooling without padding gives one value for each square within the picture. The index of
+# the highest value gives a corner.
 
 
 # %%

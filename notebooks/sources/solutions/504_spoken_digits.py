@@ -87,8 +87,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows where a neuron detects the up-sweep (blue) or the down-sweep (orange) of 15 ms,
-# the hyperbola (black), and the position above (triangle).* The blue positions lie around the
-# hyperbola, away from the line: the angle at which a neuron sits sets the speed of its sweep.
+# the hyperbola (black), and our position (triangle).* The blue positions lie around the hyperbola,
+# away from the line: the angle at which a neuron sits sets the speed of its sweep.
 #
 # ### Exercise 2: Find the factor
 #

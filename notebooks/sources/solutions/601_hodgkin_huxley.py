@@ -129,8 +129,7 @@ assert spikes.sum() == 0
 #
 # ### Exercise 3: Measure a rate in steady state
 #
-# Counting spikes in a window is only as fine as one spike. An interval is as fine as
-# `dt`.
+# A count of spikes in a window is exact only to one spike. An interval is exact to `dt`.
 
 
 # %%

@@ -64,8 +64,8 @@ for dt in (0.99 * limit, 1.01 * limit):
 #
 # ### Exercise 2: Measure a period
 #
-# Measure from one upward crossing of 0 to the next. Maxima work as well: both are exactly one
-# period apart, whatever the damping.
+# Measure from one upward crossing of 0 to the next. Maxima work: they too are exactly one period
+# apart, whatever the damping.
 
 
 # %%
