@@ -168,8 +168,8 @@ check.just_enough(just_enough)
 #
 # Under a constant current, many neurons fire fast at first and then slow down. This is
 # [adaptation](../docs/glossary.md#adaptation). In the simplest model, each spike raises the
-# threshold by $b$, and the increase decays slowly. Let $a$ be a count of the neuron's own spikes
-# that decays with $\tau_{adapt}$:
+# threshold by $b$, and the increase decays slowly. Let $a$ count the neuron's own spikes, and decay
+# with $\tau_{adapt}$:
 #
 # 1. $h = e^{-dt/\tau}\,v + x$,
 # 2. $s = 1$ where $h \ge 1 + b\,a$, else 0,
@@ -178,7 +178,7 @@ check.just_enough(just_enough)
 # Do the intervals grow for ever?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. The longer an interval, the more of a decays within it. In the end each spike adds exactly
+# No. During a longer interval, the count a decays further. In the end each spike adds exactly
 # what decayed in the interval before it.
 # </details>
 

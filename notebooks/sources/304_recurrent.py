@@ -89,8 +89,8 @@ print(events)
 
 # %% [markdown]
 # For each step of 10 ms and each square of 4 x 4 pixels, count the pixels that sent an event,
-# separately for ON and OFF. (Squares cut by the edge count their pixels twice, the corner square
-# four times.) The counts are the input currents of the network: `x` has the shape [30 steps,
+# separately for ON and OFF. (In squares cut by the edge each pixel counts twice, in the corner
+# square four times.) The counts are the input currents of the network: `x` has the shape [30 steps,
 # recordings, 2, 9, 9].
 
 

@@ -299,11 +299,11 @@ if check.by_chance(by_chance):
         print(f"at least {least} in a window of 5x5: {expected:.0f} windows per scene, by chance")
 
 # %% [markdown]
-# These numbers of windows give only the order of magnitude. conv1 of our network has four fixed
-# filters, differences of Gaussians, which treat ON and OFF events alike. conv2 and conv3 learn;
-# their thresholds, 2.5 and 5 full weights, were chosen on other scenes with known truth. conv1 and
-# conv2 leak. [Homeostasis](../docs/glossary.md#homeostasis) raises the threshold of a map of conv2
-# with each win.
+# For false alarms, these numbers of windows give only the order of magnitude. conv1 of our network
+# has four fixed filters, differences of Gaussians, which treat ON and OFF events alike. conv2 and
+# conv3 learn; their thresholds, 2.5 and 5 full weights, were chosen on other scenes with known
+# truth. conv1 and conv2 leak. [Homeostasis](../docs/glossary.md#homeostasis) raises the threshold
+# of a map of conv2 with each win.
 #
 # Is this learning without labels? No pixel is labelled, but every training scene contains one or
 # two satellites: a weak label.

@@ -253,8 +253,8 @@ plt.show()
 # 0.78<!-- detector_mean_iou_2 0.01 -->, and no false alarm.
 #
 # Now change the distance: each scene contains two satellites, whose paths may touch. To make them
-# touch often, the picture is only 48x48 pixels. So number, distance and size change at
-# once.
+# touch often, the picture is only 48x48 pixels. So the number of satellites, their distance and the
+# size of the picture change at once.
 
 # %%
 crowded = datasets.satellites("test", n=n_few, counts=(2,), size=48, gap=0.0)

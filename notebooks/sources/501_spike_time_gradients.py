@@ -360,8 +360,8 @@ assert math.isclose(g_d1 + g_d2, 1.0)
 # ## 6. A recurrent network with delays
 #
 # `simulate` (in `jarvis/classroom/event_by_event.py`) runs a whole network forward and logs, for
-# each event, the decay $y$ since the previous event, the neuron, the number of the spike, and for
-# an own spike the slopes $\dot v^-$ and $\dot v^+$. `w` and `d` have a row per sender (inputs
+# each event, the decay $y$ since the previous event, the neuron, the number of the spike, and for a
+# neuron's own spike the slopes $\dot v^-$ and $\dot v^+$. `w` and `d` have a row per sender (inputs
 # first) and a column per neuron. The backward pass is the code of section 5 in a loop. `pull` holds
 # $\partial L/\partial t$ of every spike; each arrival adds its $g$ to the entry of its spike.
 

@@ -216,10 +216,10 @@ plt.show()
 # ### A fairer loss
 #
 # Compare whole spike trains, each filtered with an exponential of 3 ms (van Rossum 2001). Take 60
-# neurons with 20 inputs each and random weights. The target of a neuron is its own spike train at
-# slightly different weights. All have as many spikes as their targets, so only spike times have to
-# change. The exact gradient is computed as in 501, the surrogate gradient on the grid, with and
-# without a detached reset. How often do their signs agree?
+# neurons with 20 inputs each and random weights. The target of a neuron is the spike train that it
+# sends at slightly different weights. All have as many spikes as their targets, so only spike times
+# have to change. The exact gradient is computed as in 501, the surrogate gradient on the grid, with
+# and without a detached reset. How often do their signs agree?
 
 
 # %%
@@ -518,7 +518,8 @@ record("results/502_three_gradients.json", numbers, full=full_run)
 # ## Further reading
 # - Gygax & Zenke (2025), *Elucidating the theoretical underpinnings of surrogate gradient learning
 #   in spiking neural networks*, Neural Comput. 37:886,
-#   [arXiv:2404.14964](https://arxiv.org/abs/2404.14964). What a surrogate is the gradient of.
+#   [arXiv:2404.14964](https://arxiv.org/abs/2404.14964). Of which function a surrogate is the
+#   gradient.
 # - van Rossum (2001), *A novel spike distance*, Neural Comput. 13:751,
 #   [doi:10.1162/089976601300014321](https://doi.org/10.1162/089976601300014321).
 #

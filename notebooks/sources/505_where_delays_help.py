@@ -369,7 +369,7 @@ def with_delays(net, *matrices):
 # %% [markdown]
 # ### Exercise 4: Shuffle the delays (4 min)
 #
-# Redistribute the delays of a matrix among its synapses at random.
+# Redistribute the delays in a matrix at random among its synapses.
 
 
 # %% tags=["exercise"]

@@ -146,7 +146,7 @@ plt.show()
 #
 # So replace $m$ by $m_\infty(V)$. For $h$ a shortcut is tempting: at rest its time constant is
 # 8.5<!-- tau_h 0.05 --> ms, so it should hardly move during a spike of 2 ms. Why not keep it at its
-# resting value? We write a neuron with $h = a - b\,n$; a constant $h$ is $b = 0$. For experiments,
+# resting value? We write a neuron with $h = a - b\,n$; $b = 0$ makes $h$ constant. For experiments,
 # `speed` makes $n$ faster, `shift` moves the curves $n_\infty(V)$ and $\tau_n(V)$ to higher
 # potentials.
 

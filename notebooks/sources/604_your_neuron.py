@@ -283,7 +283,7 @@ plt.show()
 # (`spike.reset`), nor through the comparison of $v$ with the knee (see section 3).
 #
 # Each operation becomes a line of a loop over neurons and time. Here are the innermost lines of the
-# forward loop. `c_1` is the constant 1, and `select(c, a, b)` is a where c holds, and else b.
+# forward loop. `c_1` is the constant 1, and `select(c, a, b)` is `a` where `c` holds, else `b`.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}

@@ -135,7 +135,7 @@ print(f"by hand {held:.4f} mV, library {library:.4f} mV")
 
 # %% [markdown]
 # The two results differ slightly, because the conductances decay *during* the step. The library
-# takes the mean of each over the step, $g\,(1 - e^{-dt/\tau_s})\,\tau_s/dt$:
+# takes the mean of each conductance over the step, $g\,(1 - e^{-dt/\tau_s})\,\tau_s/dt$:
 
 # %%
 mean_exc = 30.0 * -math.expm1(-dt / params.tau_exc) * params.tau_exc / dt  # -expm1(-x): 1 - e^-x

@@ -309,8 +309,8 @@ print(diagnose(broken.ported_network(seed=seed), cues))
 # spike?
 #
 # <details><summary>Make a guess, then open</summary>
-# With tau = 0.95 ms, exp(-1/0.95) = 35 % of it is left after 1 ms. The author meant a factor of
-# 0.95 per step, which other libraries call beta, alpha or decay.
+# With tau = 0.95 ms, exp(-1/0.95) = 35 % of its effect is left after 1 ms. The author meant a
+# factor of 0.95 per step, which other libraries call beta, alpha or decay.
 # </details>
 
 # %%

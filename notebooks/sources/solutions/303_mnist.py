@@ -238,5 +238,5 @@ print(f"with all {n_steps} steps on the same pictures: {full:.2%}")
 assert quick < full or not full_run  # needs a trained network
 
 # %% [markdown]
-# *The figure shows the times of the answers, wrong ones on top of right ones.* Nearly all answers
-# come within a few steps, at some cost in accuracy: the first spike is a hasty answer.
+# *The figure shows the times of the answers, wrong answers stacked on right ones.* Nearly all
+# answers come within a few steps, at some cost in accuracy: the first spike is a hasty answer.

@@ -42,8 +42,8 @@ n_shown = 5  # scenes with two satellites in exercise 4
 # %% [markdown]
 # ### Exercise 1: Go one layer back
 #
-# Each weight in `maps` stands for a feature of the layer below, at that place. A picture is the sum
-# of these features: a transposed convolution.
+# Each weight in `maps` stands for a feature of the layer below, at the position of the weight. A
+# picture is the sum of these features: a transposed convolution.
 
 
 # %%

@@ -94,8 +94,8 @@ assert check.zero_reset(zero_reset)
 # %% [markdown]
 # ### Exercise 4: Truncate, and save memory
 #
-# Each piece is a separate leaf, so its gradient is computed at once and its graph is freed. The
-# state is passed on without a graph.
+# Each piece is a separate leaf tensor, so its gradient is computed at once and its graph is freed.
+# The state is passed on without a graph.
 
 
 # %%
