@@ -141,7 +141,7 @@ class CueNetwork(nn.Module):
 
 
 def cue(n: int, generator: torch.Generator, n_steps: int = 50) -> tuple[Tensor, Tensor]:
-    """A cue to remember: 10 ms of spikes in one half of 32 inputs, then 40 ms of noise in both.
+    """A cue to remember: half of 32 inputs fire for 10 ms; then all make 40 ms of noise.
 
     Args:
         n: number of samples.

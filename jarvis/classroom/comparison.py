@@ -89,7 +89,7 @@ class STDPClassifier(nn.Module):
         return self.output(self.features(steps))
 
     def operations(self, steps: Tensor) -> dict[str, Operations]:
-        """See `count_operations`; the sums of the outputs are updated in each step."""
+        """See `count_operations`; the output units update their sums in each step."""
         layer = count_operations(self.layer, self._events(steps))
         received = synaptic_operations(self.hidden(steps), self.output.weight.t())
         updates = torch.full_like(received, self.n_steps * self.output.out_features)
@@ -222,7 +222,7 @@ def paired_interval(
     n_seeds, n_samples = difference.shape
     random = np.random.default_rng(seed)
     seeds = random.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), draws)
-    # For most samples the answers agree and add 0, so these samples are drawn as one group.
+    # For most samples the answers agree and the difference is 0: these are drawn as one group.
     differ = np.flatnonzero(difference.any(0))
     shares = np.full(len(differ) + 1, 1 / n_samples)
     shares[-1] = 1 - len(differ) / n_samples

@@ -184,7 +184,7 @@ def steady_reset(answer, rng) -> None:
 
 
 def _burster(rng, shift: float) -> AdExParams:
-    """A bursting neuron, every potential shifted by `shift` mV, as if measured from elsewhere."""
+    """A bursting neuron in which every potential is shifted by `shift` mV."""
     p = AdExParams.named("bursting", b=rng.uniform(85, 115), tau_w=rng.uniform(105, 135))
     names = ("e_l", "v_t", "v_reset", "v_peak")
     return replace(p, **{name: getattr(p, name) + shift for name in names})

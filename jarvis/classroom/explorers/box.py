@@ -61,8 +61,8 @@ class Explorer(ipywidgets.VBox):
         controls: sliders and menus, by the name of the setting that they control.
         compute: a function that takes settings and returns arrays.
         picture: draws the arrays.
-        presets: maps the name of each control that sets others to a function that takes its value
-            and returns the new values of the others.
+        presets: functions, by name of a control; each takes the value of this control and returns
+            new values for other controls.
         hand: reaction to the pointer on the figure.
         rows: further widgets, shown below the controls.
 
