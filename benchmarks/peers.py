@@ -145,7 +145,7 @@ def sinabs(dtype: torch.dtype) -> Run:
 
 
 THROUGH = {"detach_reset": False}  #: the gradient flows through the reset
-DELAYED = "timed with its default, delayed reset; agrees with reset_delay=False, gradient through"
+DELAYED = "timed with its default, a delayed reset; agrees with reset_delay=False, undetached"
 
 PEERS = (
     Peer("SpikingJelly", "spikingjelly", spikingjelly, {"surrogate": "arctan"}),

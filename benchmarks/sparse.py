@@ -197,7 +197,7 @@ def plot(data: dict, path: Path) -> None:
 
 
 def worst(cells: list[dict]) -> tuple[float, dict]:
-    """The largest ratio of the automatic choice's time to that of the faster mode, and its cell."""
+    """The largest ratio (time of the automatic choice / time of the faster mode), and its cell."""
     ratios = [(c["auto"] / min(c["always"], c["never"]), c) for c in cells]
     return max(ratios, key=lambda pair: pair[0])
 

@@ -12,7 +12,7 @@ from benchmarks.machine import Time
 from benchmarks.peers import DECAY
 from jarvis import LIFLayer
 
-NOTE = "fires one step later and its reset does not decay: agrees, shifted by a step, without leak"
+NOTE = "fires one step later and its reset does not decay: agrees when shifted, without leak"
 
 
 class Spyx:

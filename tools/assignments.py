@@ -96,7 +96,7 @@ def parts(cells) -> list[Part]:
 def call_of(statement: ast.stmt) -> ast.Call | None:
     """The call ``check.NAME(answer)`` in a top-level statement, if it contains one."""
     heads: list[ast.AST] = [statement]
-    if isinstance(statement, ast.If):  # `if check.NAME(answer):`, but not its body
+    if isinstance(statement, ast.If):  # `if check.NAME(answer):`; its body does not count
         heads = [statement.test]
     elif not isinstance(statement, ast.Expr | ast.Assign | ast.Assert):
         return None

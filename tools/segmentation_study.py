@@ -81,7 +81,7 @@ def scenes_of(split: str, n: int, noise: float) -> tuple[Events, Masks]:
 
 
 def score(method: Method, events: Events, truths: Masks) -> list[dict]:
-    """For each scene: IoUs of its satellites, whether pairs are found as two, and false alarms."""
+    """For each scene: IoU of each satellite, whether a pair is found as two, and a false alarm."""
     rows = []
     for found, truth in zip(method(events), truths, strict=True):
         pairs = match(found, truth)  # as in SceneScore, but without counting pixels

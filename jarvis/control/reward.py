@@ -172,7 +172,7 @@ class RewardLearner:
 
         Args:
             activities: activities of the encoders ``[inputs]``.
-            reward: the reward since the previous control step; it takes effect in the first step.
+            reward: the reward since the previous control step; it acts in the first 1-ms step.
 
         Returns:
             the choice.
