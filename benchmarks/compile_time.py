@@ -1,4 +1,4 @@
-"""CPU time of the first call, with an empty cache and with a warm cache."""
+"""CPU time of a layer's first call, with an empty cache and with a warm cache."""
 
 import json
 import os

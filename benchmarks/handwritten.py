@@ -301,7 +301,7 @@ class _Run(torch.autograd.Function):
 
 
 def _states(like: Tensor, values: Sequence[float | None]) -> list[Tensor]:
-    """One state tensor ``[B, ...]`` filled with each value, for `like` of ``[T, B, ...]``."""
+    """For each value, a state tensor ``[B, ...]`` filled with it; `like` is ``[T, B, ...]``."""
     return [
         like.new_empty(0) if value is None else like.new_full(like.shape[1:], value)
         for value in values

@@ -136,7 +136,7 @@ def support(quick: bool = False) -> list[dict]:
 
     The networks are trained on the 8x8 digits in a rate code. For each surrogate, this returns the
     test accuracy (mean and standard deviation over seeds) and, for both hidden layers, the fraction
-    of neurons and steps where the derivative is not 0, with the mean rate.
+    of neurons and steps where the derivative is not 0, and the mean rate.
     """
     train, test = datasets.digits("train"), datasets.digits("test")
     rows = []

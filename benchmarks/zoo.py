@@ -13,7 +13,7 @@ from jarvis.zoo import ZOO, find
 
 #: A neuron has to be this many times as fast as the same equations in another library.
 FASTER = 5.0
-#: And this many times as fast as its eager step; both spend the same time on random numbers.
+#: A neuron has to be this many times as fast as its eager step; random numbers slow both alike.
 OWN = 2.0
 
 

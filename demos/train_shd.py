@@ -236,7 +236,7 @@ class WordRun(GradientRun):
         self.generator = torch.Generator().manual_seed(self.seed)  # words are augmented on the CPU
 
     def smoothing_now(self) -> float:
-        """Standard deviation of the smoothing, ms: it falls exponentially, and to 0 at the end."""
+        """Standard deviation of the smoothing, ms: it falls exponentially and ends at 0."""
         progress = self.steps_done / (self.epochs * self.batches_per_epoch)
         least = NARROWEST * self.network.synapses[0].dt
         if progress >= SMOOTHED or self.smoothing <= least:

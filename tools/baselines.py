@@ -259,7 +259,7 @@ def toy_code(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
 
 
 def toy_numbers(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
-    """The information in the spikes of values ``[B, 32]``: rates, or times, from 0 to 1."""
+    """What the spikes of values ``[B, 32]`` tell: rates or times, scaled to 0 to 1."""
     spikes = toy_code(x, generator, code=code)
     return spikes.mean(0) if code == "rate" else ttfs_decode(spikes)
 

@@ -457,7 +457,7 @@ def paired(a: np.ndarray, b: np.ndarray, draws: int = 4000) -> dict:
 
     Args:
         a: ``[seeds, words]`` bool, whether each word was right.
-        b: the same for the other kind; each kind has one run per seed.
+        b: as `a`, for the other kind; each kind has one run per seed.
         draws: number of draws of the bootstrap.
 
     Returns:

@@ -110,7 +110,7 @@ def circles() -> list[str]:
 
 
 def private_across() -> list[str]:
-    """Private names and modules that an entry imports from another."""
+    """Private names and modules that an entry imports from another entry."""
     return sorted(
         f"jarvis.{module} imports {name} of jarvis.{target}"
         for module, target, name in imports()

@@ -470,7 +470,7 @@ def locate(files: list[Source], mutant: Mutant) -> tuple[Source | None, Site | N
 
 
 def likeness(site: Site, mutant: Mutant) -> tuple[str, tuple]:
-    """How similar a site with the same text is: a word ("" if too little), and a sort key."""
+    """How similar a site with the same text is: a word ("" if not enough), and a sort key."""
     path, context = site.path == mutant.path, site.context == mutant.context
     pairs = zip(reversed(site.path.split(".")), reversed(mutant.path.split(".")), strict=False)
     ends = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
