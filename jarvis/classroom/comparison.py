@@ -188,8 +188,8 @@ def paired_interval(
     Args:
         a: ``[seeds, samples]``: for each network of one kind and each sample, whether the answer is
             right, or any other number, such as an energy.
-        b: the same for networks of the other kind; rows belong to the same seeds as in `a`, and
-            columns to the same samples.
+        b: as `a`, for networks of the other kind; rows belong to the same seeds, and columns to the
+            same samples.
         draws: number of draws of the bootstrap.
         level: fraction of the draws within the interval.
         seed: seed of the draws.

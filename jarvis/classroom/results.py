@@ -194,8 +194,8 @@ def filled(text: str, measured: Mapping[str, float]) -> str:
 
     Args:
         text: Markdown.
-        measured: the numbers of a full run, by name; a marked number whose name is not among them
-            stays.
+        measured: the numbers of a full run, by name; a marked number whose name is missing here is
+            left as it is.
 
     Raises:
         ValueError: as for `marks`.

@@ -242,7 +242,7 @@ def _accepted(entry: Entry, parameter: str, value: float, end: float) -> float:
 
 
 def _round(step: float) -> float:
-    """The largest of 1, 2, 5 times a power of 10 that is at most `step`."""
+    """The largest number up to `step` that is 1, 2 or 5 times a power of 10."""
     power = 10.0 ** np.floor(np.log10(step))
     return float(max(k * power for k in (1.0, 2.0, 5.0) if k * power <= step * (1.0 + 1e-9)))
 

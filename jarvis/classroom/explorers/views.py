@@ -294,7 +294,7 @@ class STDPView(NamedTuple):
 
 
 def compute_stdp(settings: STDPSettings) -> STDPView:
-    """The window in closed form, and pairs of spikes simulated with the rule itself.
+    """The STDP window in closed form, and pairs of spikes simulated with the rule itself.
 
     Raises:
         ValueError: for a setting out of range; the message names it.
