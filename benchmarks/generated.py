@@ -23,7 +23,7 @@ from jarvis.neurons.layer import SpikingLayer
 SHAPES = ((100, 64, 512), (25, 128, 1000))
 OVERHEAD = 1.05  #: a generated loop may take this many times as long as a handwritten one
 
-#: Neurons with both kinds of loops: their options of a LIF layer, or None for AdEx.
+#: Neurons with both kinds of loops, with the options of a LIF layer, or None for AdEx.
 BY_HAND: dict[str, dict | None] = {
     "LIF": {},
     "LIF, zero reset": {"reset": "zero"},

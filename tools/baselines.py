@@ -87,8 +87,8 @@ TOY_STEPS = 25  # number of 1-ms steps in the codes of the toy set
 
 WORD = 1400.0  # ms: words are cut at this time, as in train_spatial.py
 DT = 10.0  # ms: time step of the networks on words
-#: Numbers of epochs: to choose a setting, to train the final network, and for the longer runs. The
-#: constants below, like these, are mostly those of tools/shd_table.py.
+#: Numbers of epochs to choose a setting, to train the final network, and for longer runs. Except
+#: for the last, these and the following constants are as in tools/shd_table.py.
 CHOICE_EPOCHS, WORD_EPOCHS, LONGER = 8, 12, 36
 WORD_BATCH = 32
 SMOOTHING = 0.1

@@ -948,7 +948,7 @@ def main() -> None:
     drawing.add_argument("--count", type=positive, default=100)
     running = commands.add_parser("run", help="run the tests on each mutant")
     running.add_argument("mutants", type=Path)
-    running.add_argument("--first", type=positive, help="run only the first N")
+    running.add_argument("--first", type=positive, help="number of mutants to run")
     for command in (drawing, running):
         command.add_argument("--output", type=Path, required=True)
         command.add_argument(

@@ -202,8 +202,8 @@ def spike_reader(readout: nn.Module | None = None, seed: int = 0) -> SpikingMLP:
     """Patient 10: 32 inputs that fire once each, hidden neurons with a short memory, two classes.
 
     Args:
-        readout: maps the currents of the output units ``[T, B, 2]`` to scores ``[B, 2]``; None keeps
-            the patient's read-out.
+        readout: maps the currents of the output units ``[T, B, 2]`` to scores ``[B, 2]``; None
+            keeps the patient's read-out.
         seed: seed of the initial weights.
     """
     with seeded(seed):

@@ -36,7 +36,7 @@ class Candidates:
         outputs: ``[n, actions]``, in float64: scores of the choices, or forces before clipping.
         actions: the actions for the environments, ``[n, forces]`` or ``[n, 1]``, in float64.
         counts, sums, squares: number of observations since `reset` ``[n]``; sums of their
-            deviations from ``statistics.mean``, and of the squared deviations,
+            deviations from ``statistics.centre``, and of the squared deviations,
             ``[n, n_observations]``.
         fired: number of spikes since `reset` ``[n, 1 + layers]``: of the encoders, then of each
             layer.

@@ -159,7 +159,7 @@ def lesion(answer, rng) -> None:
 
 
 def _check_columns(after: dict, before: dict, changed: set, share: float) -> None:
-    """Raise `Wrong` unless a fraction `share` of the columns is 0, and nothing else changed."""
+    """Raise `Wrong` unless only the weights to layer 2 changed: `share` of their columns is 0."""
     name = "synapses.1.1.weight"
     weight = after[name]
     columns, rows = (weight == 0).all(0), (weight == 0).all(1)
