@@ -141,7 +141,7 @@ def bound(code: str) -> set[str]:
 
 
 def needed(code: str) -> set[str]:
-    """The names that the code uses but does not define, without Python's own names.
+    """The names that the code uses but does not define, except for built-in names.
 
     Example:
         >>> sorted(needed("def f(x):\\n    return len(np.ones(x)) + offset"))

@@ -748,7 +748,7 @@ def main() -> None:
 
 
 def make_missing(args: argparse.Namespace, study: Study) -> None:
-    """Do what the command line asks for, apart from printing the tables."""
+    """Do what the command line asks for, except for printing the tables."""
     if args.what in ("all", "run", "why"):
         words_of(parsed(RECIPE, study.dataset))  # so that missing data are reported at once
     if args.what == "all":
