@@ -1,4 +1,4 @@
-"""Times of jarvis, beside those of other libraries and the limits of the machine.
+"""Running times of jarvis, compared with other libraries and the limits of the machine.
 
 Run it with ``python -m benchmarks``.
 """

@@ -50,7 +50,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="tiny shapes, to test that everything runs")
     p.add_argument("--jax-python", help="Python of an environment with spyx")
     p.add_argument("--output", type=Path, default=None,
-                   help="folder for JSON, plots (benchmarks/results; --quick: none)")  # fmt: skip
+                   help="folder for the JSON file and the plots; by default benchmarks/results, or "
+                         "none with --quick")  # fmt: skip
     return p
 
 

@@ -1,4 +1,4 @@
-"""CPU time of the first call, with an empty cache and with a warm cache."""
+"""CPU time of a layer's first call, with an empty cache and with a warm cache."""
 
 import json
 import os
@@ -27,7 +27,7 @@ spikes.sum().backward()
 print(json.dumps([middle - start, time.process_time() - middle]))
 """
 
-COLD, CACHED = 4.0, 0.5  #: the bars, s
+COLD, CACHED = 4.0, 0.5  #: bars for a first call with an empty and with a warm cache, s
 
 
 def first_call(neuron: str, folder: str) -> tuple[float, float]:

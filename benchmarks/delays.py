@@ -1,9 +1,9 @@
 """The rows on delays with one delay per synapse: event-driven networks, and layers with time steps.
 
-`delays` runs 128 neurons on the spikes of 700 inputs. It is compared with the same layer as a dense
-convolution over time, whose kernel has each weight at the position of its delay (as in DCLS), and,
-if available, with the JAX code of spatial_snns. This code updates every synapse in every step. The
-density of spikes is 4 %, as in spoken digits.
+`delays` runs 128 neurons on the spikes of 700 inputs. It is compared with the same layer computed
+as a dense convolution over time, whose kernel has each weight at the position of its delay (as in
+DCLS), and, if available, with the JAX code of spatial_snns. This code updates every synapse in
+every step. The density of spikes is 4 %, as in spoken digits.
 
 `layers` runs the forward and the backward pass of `DelayedLinear`. It is compared with its
 definition, a dense convolution over time, and with an `nn.Linear` without delays.
@@ -102,8 +102,8 @@ def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) 
 
     row.add(OURS, ours("auto"), check)
     row.add("jarvis, eager", ours("eager"), note="the definition")
-    row.add(DENSE, convolution, note="without the neurons' own loop")
-    row.add("jarvis, one sample", ours("auto", events[:1], pull[:1]), note="for the line below")
+    row.add(DENSE, convolution, note="without the loop over the neurons")
+    row.add("jarvis, one sample", ours("auto", events[:1], pull[:1]), note="against spatial_snns")
     if worker is None:
         row.add(THEIRS, None, missing=missing)
     else:
@@ -185,7 +185,7 @@ def memory(quick: bool = False) -> list[dict]:
             torch.autograd.grad(out.counts.sum(), (w, d))
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-        history = 4 * steps * batch * width  # kept between calls, so it may not be new here
+        history = 4 * steps * batch * width  # its memory is reused, so the peak may lack it
         found.append({
             "T": steps, "density": density, "input_spikes": len(events.times),
             "spikes": int(out.counts.sum()), "peak_mb": round((peaks[-1] + history) / 1e6, 2),

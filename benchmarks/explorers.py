@@ -10,7 +10,7 @@ QUICK = ("--explorers", "stdp", "--timed", "3", "--moves", "3")
 
 
 def measure(quick: bool = False) -> dict:
-    """The output of `python -m benchmarks.widgets` but for the machine, or why it was skipped.
+    """The results of `python -m benchmarks.widgets`, or the reason why it was skipped.
 
     This takes a few minutes, because each of six explorers makes 1000 moves.
     """

@@ -23,7 +23,7 @@ from jarvis.neurons.layer import SpikingLayer
 SHAPES = ((100, 64, 512), (25, 128, 1000))
 OVERHEAD = 1.05  #: a generated loop may take this many times as long as a handwritten one
 
-#: Neurons that exist in both forms, with the options of a LIF layer, or None for AdEx.
+#: Neurons with both kinds of loops, with the options of a LIF layer, or None for AdEx.
 BY_HAND: dict[str, dict | None] = {
     "LIF": {},
     "LIF, zero reset": {"reset": "zero"},
@@ -54,7 +54,7 @@ def sample() -> tuple[Tensor, Tensor]:
 def each_way(run: Run, x: Tensor, g: Tensor) -> tuple[Callable[[], Time], Callable[[], Time]]:
     """The forward pass of a layer, and the backward pass alone, as two timed calls.
 
-    Both calls run both passes, as training does, and each times its own half. Before that, both
+    Both calls run both passes, as training does, and each times one of them. Before that, both
     passes run once untimed, because what ran last determines which blocks of memory are free and in
     the cache. This can change the time of a forward pass by up to a quarter. `x` requires a
     gradient.
@@ -101,7 +101,7 @@ def _learned(backend: str, n: int, dtype: torch.dtype) -> tuple[Run, LIFLayer]:
 
 
 def _agree_learned() -> str:
-    """Compare the spikes and the gradients of the input and of each tau with the eager step."""
+    """Check the spikes and the gradients of the input and each tau against the eager step."""
     x, g = sample()
     found = []
     for backend in ("numba", "eager"):

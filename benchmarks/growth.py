@@ -48,7 +48,7 @@ def thinned(words: Events, share: float) -> Events:
 
 
 def step(words: SpokenDigits, n: int, hidden: int, dt: float, share: float):
-    """A training step on n words, and the events per word; the networks fire at `RATE`."""
+    """A training step on n words by a network that fires at `RATE`, and the events per word."""
     evenly = torch.linspace(0, len(words) - 1, n).long()
     events, labels = words.on_grid(dt, round(DURATION / dt))[evenly]
     events = thinned(events, share)

@@ -56,7 +56,7 @@ def lif(**options) -> Run:
 
 def lif_forward(zeroes: bool, syn: bool, wait: bool, adapt: bool, dtype: type) -> Callable:
     zero, one = dtype(0), dtype(1)
-    block = 8192  # number of lanes whose state stays in the cache; each row has a fixed overhead
+    block = 8192  # lanes: few enough for the cache, enough to outweigh the fixed cost of a row
 
     def loop(x, x_step, s, h, kept_a, ready, v, i, r, a, values, n, low, high, steps):
         decay, decay_syn, threshold = values[0], values[1], values[2]
@@ -301,7 +301,7 @@ class _Run(torch.autograd.Function):
 
 
 def _states(like: Tensor, values: Sequence[float | None]) -> list[Tensor]:
-    """The parts of a state with these values, to go with a tensor ``[T, B, ...]``."""
+    """For each value, a state tensor ``[B, ...]`` filled with it; `like` is ``[T, B, ...]``."""
     return [
         like.new_empty(0) if value is None else like.new_full(like.shape[1:], value)
         for value in values

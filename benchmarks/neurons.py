@@ -127,7 +127,7 @@ def _snntorch(weight: Tensor, delay: bool) -> tuple[Run, Tensor]:
 
 
 def _agree(make, weight: Tensor, **options) -> str:
-    """Compare the spikes and the gradients of the input and of the recurrent weights."""
+    """Check spikes and the gradients of input and recurrent weights against the eager step."""
     generator = torch.Generator().manual_seed(0)
     x = 0.3 * torch.rand(SHAPE, generator=generator, dtype=torch.float64)
     g = torch.randn(SHAPE, generator=generator, dtype=torch.float64)
@@ -192,7 +192,7 @@ SPARSE_RECURRENT = ((128, 0.02), (128, 0.1), (512, 0.02), (512, 0.1))
 
 
 def driven_to(rate: float, layer: LIFLayer, shape: tuple[int, int, int]) -> Tensor:
-    """Random input with which each neuron fires, on average, in this fraction of the steps."""
+    """Random input with which the neurons fire in a fraction `rate` of the steps, on average."""
     drive, low, high = torch.rand(shape), 0.0, 4.0
     for _ in range(12):
         middle = (low + high) / 2

@@ -145,7 +145,10 @@ def sinabs(dtype: torch.dtype) -> Run:
 
 
 THROUGH = {"detach_reset": False}  #: the gradient flows through the reset
-DELAYED = "timed with its default, delayed reset; agrees with reset_delay=False, gradient through"
+DELAYED = (
+    "timed with its default, a delayed reset; agrees with reset_delay=False and gradients through "
+    "the reset"
+)
 
 PEERS = (
     Peer("SpikingJelly", "spikingjelly", spikingjelly, {"surrogate": "arctan"}),

@@ -136,7 +136,7 @@ def support(quick: bool = False) -> list[dict]:
 
     The networks are trained on the 8x8 digits in a rate code. For each surrogate, this returns the
     test accuracy (mean and standard deviation over seeds) and, for both hidden layers, the fraction
-    of neurons and steps where the derivative is not 0, with the mean rate.
+    of neurons and steps where the derivative is not 0, and the mean rate.
     """
     train, test = datasets.digits("train"), datasets.digits("test")
     rows = []
@@ -197,7 +197,7 @@ def plot(data: dict, path: Path) -> None:
 
 
 def worst(cells: list[dict]) -> tuple[float, dict]:
-    """The largest ratio of the automatic choice's time to that of the faster mode, and its cell."""
+    """The largest ratio (time of the automatic choice / time of the faster mode), and its cell."""
     ratios = [(c["auto"] / min(c["always"], c["never"]), c) for c in cells]
     return max(ratios, key=lambda pair: pair[0])
 

@@ -12,7 +12,10 @@ from benchmarks.machine import Time
 from benchmarks.peers import DECAY
 from jarvis import LIFLayer
 
-NOTE = "fires one step later and its reset does not decay: agrees, shifted by a step, without leak"
+NOTE = (
+    "fires one step later, and its reset does not decay: agrees without a leak when shifted by a "
+    "step"
+)
 
 
 class Spyx:

@@ -104,7 +104,7 @@ def _step(model: nn.Module, x: Tensor, y: Tensor):
 def pictures(batch: int, n_in: int) -> tuple[Tensor, Tensor, str]:
     """Images ``[batch, n_in]`` in [0, 1], their classes, and where they come from.
 
-    The images are MNIST if available; otherwise they have as many grey pixels as MNIST's, at random
+    The images are MNIST if available; otherwise they have as many grey pixels as MNIST, at random
     positions and with random grey levels.
     """
     if n_in == 784:

@@ -43,7 +43,7 @@ def resident() -> int:
 
 
 def film() -> widgets.LayoutFilm:
-    """The film of the run on SHD, or as many random positions."""
+    """The film of the run on SHD or, if it is missing, a film of random positions."""
     if LAYOUT.exists():
         return widgets.film_of_file(LAYOUT)
     random = np.random.default_rng(0)

@@ -13,12 +13,12 @@ from jarvis.zoo import ZOO, find
 
 #: A neuron has to be this many times as fast as the same equations in another library.
 FASTER = 5.0
-#: The bound against its own eager step; drawing random numbers takes the same time in both.
+#: A neuron has to be this many times as fast as its eager step; random numbers slow both alike.
 OWN = 2.0
 
 
 def driven(name: str, backend: str) -> Run:
-    """A neuron of the zoo as a hidden layer that takes one of its steps per step of the input."""
+    """A neuron of the zoo as a hidden layer; it takes one time step per step of the input."""
     entry = find(name)
     hidden = entry.hidden
     assert hidden is not None

@@ -182,7 +182,7 @@ def file_name(text: str) -> str:
 
 
 def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tuple) -> None:
-    """Add --neuron --tau --threshold --surrogate --readout, shared by gradient-trained demos."""
+    """Add --neuron --tau --threshold --surrogate --readout, shared by demos that use gradients."""
     parser.add_argument(
         "--neuron",
         choices=trainable(),

@@ -96,7 +96,7 @@ def make_parser() -> cli.Parser:
         type=cli.positive_int,
         default=1,
         help="train the read-out N times, each time on a different 80 %% of the data; "
-        "1: on all data",
+        "1: once, on all data",
     )
     add(
         "--baseline",
@@ -109,7 +109,7 @@ def make_parser() -> cli.Parser:
 
 
 def classify(args, layers, recipe, stimuli: Stimuli, train: Stimuli) -> None:
-    """Print the accuracy of a linear read-out, and of the classes that the last maps represent."""
+    """Print the accuracies of a linear read-out, and of naming the class by the winning map."""
     assert stimuli.targets is not None
     if train.targets is None or args.readout not in layers:
         raise cli.UsageError(f"--readout {args.readout}: the network has {', '.join(layers)}")

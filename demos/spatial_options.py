@@ -80,7 +80,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add(
         "--wstat",
         action="store_true",
-        help="all weights of a matrix start at the same value, their mean",
+        help="all weights of a matrix start at the same value, the mean of random weights",
     )
     add(
         "--signed",
@@ -226,7 +226,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add(
         "--population_freq",
         action="store_true",
-        help="regularise the mean rate of all neurons, not each neuron's own",
+        help="regularise the mean rate of all neurons, not the rate of each neuron",
     )
     add(
         "--rate_weight",
@@ -452,7 +452,7 @@ def check(args: argparse.Namespace) -> None:
     if args.sparse_iter and args.sparse == 1:
         raise cli.UsageError("--sparse_iter needs --sparse DENSITY, the density to reach")
     if args.signed and (args.wstat or args.pos):
-        raise cli.UsageError("--signed: with --wstat or --pos weights have no signs of their own")
+        raise cli.UsageError("--signed: with --wstat or --pos the signs of weights are not random")
     if args.average >= 1:
         raise cli.UsageError(f"--average {args.average:g}: it must be a share below 1")
     if args.average and args.sparse < 1:

@@ -187,8 +187,8 @@ def make_parser() -> cli.Parser:
         type=cli.share,
         default=0.1,
         metavar="W",
-        help="stretch the channels of each training word about the middle one by a factor from 1 "
-        "- W to 1 + W",
+        help="stretch the channels of each training word about the middle channel by a factor "
+        "from 1 - W to 1 + W",
     )
     add(
         "--stretch",
@@ -236,7 +236,7 @@ class WordRun(GradientRun):
         self.generator = torch.Generator().manual_seed(self.seed)  # words are augmented on the CPU
 
     def smoothing_now(self) -> float:
-        """Standard deviation in ms, which falls exponentially and is 0 at the end."""
+        """Standard deviation of the smoothing, ms: it falls exponentially and ends at 0."""
         progress = self.steps_done / (self.epochs * self.batches_per_epoch)
         least = NARROWEST * self.network.synapses[0].dt
         if progress >= SMOOTHED or self.smoothing <= least:

@@ -56,7 +56,7 @@ def make_parser() -> cli.Parser:
         type=cli.positive_float,
         default=3e-2,
         metavar="LR",
-        help="learning rate of delays and positions, which decreases in the same way",
+        help="learning rate of delays and positions; it decreases as --lr does",
     )
     add("--batch-size", "--batch_size", type=cli.positive_int, default=150, help="samples per step")
     add(
@@ -198,7 +198,7 @@ def draw_positions(positions: list[torch.Tensor], ax) -> None:
     ax.set(title="positions", xlabel="x (ms)", ylabel="y (ms)")
     if positions[0].shape[1] >= 3:
         ax.set(zlabel="z (ms)")
-        ax.set_box_aspect(None, zoom=0.85)  # leaves room for that label
+        ax.set_box_aspect(None, zoom=0.85)  # makes room for the label of z
     ax.legend(fontsize=7)
 
 

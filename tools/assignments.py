@@ -96,7 +96,7 @@ def parts(cells) -> list[Part]:
 def call_of(statement: ast.stmt) -> ast.Call | None:
     """The call ``check.NAME(answer)`` in a top-level statement, if it contains one."""
     heads: list[ast.AST] = [statement]
-    if isinstance(statement, ast.If):  # `if check.NAME(answer):`, but not its body
+    if isinstance(statement, ast.If):  # `if check.NAME(answer):`; its body does not count
         heads = [statement.test]
     elif not isinstance(statement, ast.Expr | ast.Assign | ast.Assert):
         return None
@@ -141,7 +141,7 @@ def bound(code: str) -> set[str]:
 
 
 def needed(code: str) -> set[str]:
-    """The names that the code uses but does not define, without Python's own names.
+    """The names that the code uses but does not define, except for built-in names.
 
     Example:
         >>> sorted(needed("def f(x):\\n    return len(np.ones(x)) + offset"))

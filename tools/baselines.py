@@ -79,7 +79,7 @@ RUNS = ROOT / "runs" / "baselines"
 
 #: Penalties of a linear read-out: scikit-learn's C, for features with standard deviation 1
 PENALTIES = tuple({"C": c} for c in (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0))
-FEWER = PENALTIES[1:5]  # for MNIST, where each takes minutes
+FEWER = PENALTIES[1:5]  # for MNIST, where each fit takes minutes
 RATES = tuple({"lr": lr} for lr in (1e-3, 3e-3, 1e-2))
 MORE_RATES = (*RATES, {"lr": 3e-2}, {"lr": 1e-1})  # for Yin-Yang, where larger rates are better
 DRAWS = 8  # number of draws of a random code over which results are averaged, as in train_toy.py
@@ -87,8 +87,8 @@ TOY_STEPS = 25  # number of 1-ms steps in the codes of the toy set
 
 WORD = 1400.0  # ms: words are cut at this time, as in train_spatial.py
 DT = 10.0  # ms: time step of the networks on words
-#: As for the networks of tools/shd_table.py: numbers of epochs to choose a setting and to train the
-#: final network, words per training step, label smoothing, and changes of the words.
+#: Numbers of epochs to choose a setting, to train the final network, and for longer runs. Except
+#: for the last, these and the following constants are as in tools/shd_table.py.
 CHOICE_EPOCHS, WORD_EPOCHS, LONGER = 8, 12, 36
 WORD_BATCH = 32
 SMOOTHING = 0.1
@@ -259,7 +259,7 @@ def toy_code(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
 
 
 def toy_numbers(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
-    """The information in the spikes of values ``[B, 32]``: rates, or times, from 0 to 1."""
+    """What the spikes of values ``[B, 32]`` tell: rates or times, scaled to 0 to 1."""
     spikes = toy_code(x, generator, code=code)
     return spikes.mean(0) if code == "rate" else ttfs_decode(spikes)
 
@@ -350,7 +350,7 @@ def linear(features: Features) -> Learn:
         else:  # centring would change only the number of iterations
             x, x_test = ((part - x.mean(0)) * inverse for part in (x, x_test))
         machine = LogisticRegression(C=setting["C"], max_iter=300)
-        with warnings.catch_warnings():  # with a small penalty, the last digits do not matter
+        with warnings.catch_warnings():  # a fit with a weak penalty need not converge fully
             warnings.simplefilter("ignore", ConvergenceWarning)
             machine.fit(x, y.numpy())
         acc, train_acc = (float(machine.score(*part)) for part in ((x_test, y_test), (x, y)))

@@ -6,8 +6,7 @@ python tools/control_speed.py --env Hopper-v5 --repeats 5
 Episodes are played as in training: several at a time, each with different weights, while statistics
 are collected. The actions are recorded. The same actions are then played in the environment as
 gymnasium.make returns it (but without its checks), so that both runs compute the same physics.
-Times are CPU times of this process. Both runs are measured in turn, and the best time of each
-counts.
+Times are CPU times of this process. The two runs alternate, and the best time of each counts.
 """
 
 import argparse

@@ -76,8 +76,8 @@ class Setting:
         part: the part of the study.
         title: the name of the setting in the tables.
         options: options of the demo in addition to the recipe.
-        scales: learning rates of the delays, as multiples of that of the weights; None without
-            delays.
+        scales: learning rates of the delays, as multiples of the weights' learning rate; None
+            without delays.
     """
 
     part: str
@@ -285,7 +285,7 @@ class Trained:
     network: SpatialNetwork
 
     def right(self, network: SpatialNetwork) -> np.ndarray:
-        """Whether a network classifies correctly each of the words on which the run is measured."""
+        """For each word on which the run is measured, whether a network classifies it correctly."""
         words = words_of(self.args)[1]
         return (evaluate_words(network, words)["predicted"] == words.targets).numpy()
 
@@ -422,7 +422,7 @@ def precision(found: Trained) -> dict:
 
 
 def quantised(weights: Tensor, bits: int) -> Tensor:
-    """Weights on ``2^bits - 1`` equally spaced values around 0, with the least squared error.
+    """Weights rounded to ``2^bits - 1`` equally spaced values around 0, with least squared error.
 
     Example:
         >>> quantised(torch.tensor([-1.0, 0.1, 0.2, 1.0]), bits=2).tolist()
@@ -457,7 +457,7 @@ def paired(a: np.ndarray, b: np.ndarray, draws: int = 4000) -> dict:
 
     Args:
         a: ``[seeds, words]`` bool, whether each word was right.
-        b: the same for the other kind; each kind has one run per seed.
+        b: as `a`, for the other kind; each kind has one run per seed.
         draws: number of draws of the bootstrap.
 
     Returns:
@@ -492,7 +492,7 @@ def paired(a: np.ndarray, b: np.ndarray, draws: int = 4000) -> dict:
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
-    """McNemar's exact test, two-sided: are as many words right in `a` only as in `b` only?"""
+    """Two-sided p of McNemar's exact test: are as many words right only in `a` as only in `b`?"""
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
@@ -575,7 +575,7 @@ def held_out_table(study: Study) -> str:
 
 
 def held_out_cell(study: Study, name: str, scale: int, without: bool) -> str:
-    """An accuracy, and its difference from the one with frozen delays, ± 95 % over words."""
+    """An accuracy, and its gain over frozen delays, ± half the 95 % interval over words."""
     right = study.right(name, None if without else scale) if not (without and scale) else {}
     if not right:
         return ""
@@ -748,7 +748,7 @@ def main() -> None:
 
 
 def make_missing(args: argparse.Namespace, study: Study) -> None:
-    """Do what the command line asks for, apart from printing the tables."""
+    """Do what the command line asks for, except for printing the tables."""
     if args.what in ("all", "run", "why"):
         words_of(parsed(RECIPE, study.dataset))  # so that missing data are reported at once
     if args.what == "all":

@@ -77,7 +77,7 @@ def right(scores: Tensor, data: FigureDataset, named: list[int], threshold: floa
 
 
 def named_maps(scores: Tensor, data: FigureDataset) -> list[int]:
-    """For ring and star, the map that best tells the figure, at its place, from other scenes."""
+    """For ring and for star: the map that best finds the figure and stays lower in other scenes."""
     value, place = highest(scores)
     near = (place - data.centres[:, None]).abs().amax(2) <= 6
     chosen = []
@@ -99,7 +99,7 @@ def judge(maps: Maps, data: dict[str, FigureDataset]) -> dict:
 
 
 def measure(maps: Maps, data: dict[str, FigureDataset]) -> dict:
-    """The output of `judge`, and the accuracy on all test scenes and on those of each kind."""
+    """The output of `judge`, and the test accuracy: on all scenes, and for each kind of scene."""
     found = judge(maps, data)
     answers = right(normalised(maps).test, data["test"], found["maps"], found["threshold"])
     kinds = data["test"].kinds
@@ -202,7 +202,7 @@ def hog_svm(parts: dict, sigma: float, c: float, seed: int) -> Maps:
     places = rng.integers(EDGE, 24 - EDGE, (4 * n, 2))
     for hard in (False, True):
         centres = data.centres[ids] / 2
-        far = ~((centres - torch.from_numpy(places)).abs().amax(1) <= 3).numpy()  # NaN is far
+        far = ~((centres - torch.from_numpy(places)).abs().amax(1) <= 3).numpy()  # NaN: no figure
         others = windows(x["train"], ids[far].tolist(), places[far])
         figures_of = [windows(x["train"], *known[k]) for k in (0, 1)]
         samples = torch.cat([*figures_of, others]).flatten(1).numpy()
@@ -211,7 +211,7 @@ def hog_svm(parts: dict, sigma: float, c: float, seed: int) -> Maps:
         weight = torch.tensor(np.stack([f.coef_[0] for f in fitted])).float().view(2, -1, K, K)
         bias = torch.tensor(np.stack([f.intercept_ for f in fitted])).float()[:, 0]
         scores = {k: F.conv2d(v, weight, bias, padding=K // 2) for k, v in x.items()}
-        if not hard:  # adds the highest wrong answers of each scene
+        if not hard:  # adds each scene's highest scores; those far from the figure are wrong
             _, found = highest(scores["train"])
             wrong = ((found - 0.5) / 2).long().numpy()
             ids = np.concatenate([ids, np.arange(n), np.arange(n)])

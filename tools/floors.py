@@ -1,4 +1,4 @@
-"""Check the floors of the library against its imports, and draw the floors.
+"""Check that the parts of the library import only from the floors below, and draw the floors.
 
     python tools/floors.py                          print entries, floors and circular imports
     python tools/floors.py docs/images/floors.svg   draw the floors
@@ -110,7 +110,7 @@ def circles() -> list[str]:
 
 
 def private_across() -> list[str]:
-    """Private names and modules that an entry imports from another."""
+    """Private names and modules that an entry imports from another entry."""
     return sorted(
         f"jarvis.{module} imports {name} of jarvis.{target}"
         for module, target, name in imports()

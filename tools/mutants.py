@@ -394,7 +394,7 @@ def candidates(tree: Path) -> tuple[list[Source], dict[str, list[tuple[Source, S
 
 
 def draw(tree: Path, seed: int, count: int, among=None) -> list[Mutant]:
-    """Draw mutants of all kinds in turn; functions repeat only when there are no others.
+    """Draw mutants, one of each kind at a time; a function repeats only when all have been used.
 
     ``among`` is the output of `candidates`, if it is used for several draws.
     """
@@ -411,7 +411,7 @@ def draw(tree: Path, seed: int, count: int, among=None) -> list[Mutant]:
 def take(
     files: list[Source], pools: dict[str, list[tuple[Source, Site, Mutant]]], count: int
 ) -> list[Mutant]:
-    """Take from the shuffled pools in turn the next mutant that is sound and can be found again."""
+    """Go round the shuffled pools; take each one's next mutant that is sound and can be found."""
     chosen: list[Mutant] = []
     later: dict[str, list] = {kind: [] for kind in pools}
     used: set[tuple[str, str]] = set()
@@ -470,7 +470,7 @@ def locate(files: list[Source], mutant: Mutant) -> tuple[Source | None, Site | N
 
 
 def likeness(site: Site, mutant: Mutant) -> tuple[str, tuple]:
-    """How similar a site with the same text is: a word ("" if too little), and a sort key."""
+    """How similar a site with the same text is: a word ("" if not enough), and a sort key."""
     path, context = site.path == mutant.path, site.context == mutant.context
     pairs = zip(reversed(site.path.split(".")), reversed(mutant.path.split(".")), strict=False)
     ends = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
@@ -584,7 +584,7 @@ class Imports:
                     self.of[name] |= found - static
 
     def distances(self, module: str) -> dict[str, int]:
-        """How many imports away each importer is, without imports among compiled loops."""
+        """How many imports away each importer is; imports among compiled loops do not count."""
         found = {module: 0}
         queue = deque([module])
         while queue:
@@ -858,7 +858,7 @@ def say(text: str) -> None:
 
 
 def digest(tree: Path) -> str:
-    """A checksum of the package and its tests, for which results are valid."""
+    """A checksum of the package and its tests; results are valid only for this state."""
     total = hashlib.sha256()
     for part in (PACKAGE, "tests"):
         for path in sorted((tree / part).rglob("*.py")):
@@ -948,7 +948,7 @@ def main() -> None:
     drawing.add_argument("--count", type=positive, default=100)
     running = commands.add_parser("run", help="run the tests on each mutant")
     running.add_argument("mutants", type=Path)
-    running.add_argument("--first", type=positive, help="run only this many")
+    running.add_argument("--first", type=positive, help="number of mutants to run")
     for command in (drawing, running):
         command.add_argument("--output", type=Path, required=True)
         command.add_argument(

@@ -25,7 +25,7 @@ N_STEPS = 60  # steps of 1 ms
 DIGIT = 3
 TARGET_RATE = 0.04  # spikes per step: 40 Hz
 FRAMES_PER_SECOND = 12.5  # one frame per ms of the network's time
-PAUSE = 28  # more frames of the last picture
+PAUSE = 28  # extra frames that repeat the last picture
 SIZE, DPI = (8.6, 2.55), 150  # inches; shown 860 pixels wide, so that 1 pt is about 1 pt
 STYLE = {
     "font.size": 10,

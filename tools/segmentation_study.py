@@ -50,7 +50,7 @@ FIGURES = ("mean_iou", "two_instances", "false_alarms")
 
 #: The values from which the three parameters of `density` are chosen, on validation scenes.
 DENSITY = {"least": (2, 3, 4, 6, 8), "width": (3, 5), "smallest": (30, 60)}
-#: The same for the network of lesson 404: a factor on both thresholds, and spikes per instance.
+#: The values for the network of lesson 404: a factor on both thresholds, and spikes per instance.
 NETWORK = {"factor": (1.0, 1.5, 2.0), "min_spikes": (4, 8)}
 
 Masks = list[list[torch.Tensor]]
@@ -81,7 +81,7 @@ def scenes_of(split: str, n: int, noise: float) -> tuple[Events, Masks]:
 
 
 def score(method: Method, events: Events, truths: Masks) -> list[dict]:
-    """For each scene: IoUs of its satellites, whether pairs are found as two, and false alarms."""
+    """For each scene: IoU of each satellite, whether a pair is found as two, and a false alarm."""
     rows = []
     for found, truth in zip(method(events), truths, strict=True):
         pairs = match(found, truth)  # as in SceneScore, but without counting pixels

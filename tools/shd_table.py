@@ -343,7 +343,7 @@ def main() -> None:
 
 
 def make_missing(args: argparse.Namespace) -> None:
-    """Do what the command line asks for, apart from printing the tables."""
+    """Do what the command line asks for, except for printing the tables."""
     if args.what == "run":
         for seed in range(args.seeds):
             for name in args.names or KINDS:

@@ -88,7 +88,7 @@ def starting_network(args: argparse.Namespace) -> SpatialNetwork:
 def trained_network(args: argparse.Namespace, folder: Path) -> SpatialNetwork:
     """The network at the end of a run, from its checkpoint; with averaged weights, if stored."""
     kept = load_checkpoint(folder)
-    scaled = argparse.Namespace(**vars(args) | {"ifactor": args.ifactor or 1.0})  # without tuning
+    scaled = argparse.Namespace(**vars(args) | {"ifactor": args.ifactor or 1.0})  # rate not tuned
     network = train_spatial.make_network(scaled, words_of(args)[0])
     state = kept["model"]
     if kept["averaged"] is not None:

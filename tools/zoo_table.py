@@ -89,7 +89,7 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
 
 
 def measure_dense(dataset: str, neuron: str, seed: int) -> dict:
-    """The same for a network without spikes: with ReLU units, or with no hidden layer at all."""
+    """Like `measure`, for a network without spikes: with ReLU units, or without hidden layers."""
     train, val, test = (LOADERS[dataset](split) for split in datasets.SPLITS)
     n = torch.Size(train.shape).numel()
     with seeded(seed):

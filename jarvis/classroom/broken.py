@@ -76,7 +76,7 @@ def drawn_reader(weight: Tensor | None = None, seed: int = 0) -> SpikingMLP:
     """Patient 2: reads digits with 100 hidden neurons.
 
     Args:
-        weight: initial weights of the hidden synapses, ``[100, 64]``; None for the patient's own.
+        weight: initial weights of the hidden synapses, ``[100, 64]``; by default, random ones.
         seed: seed of the initial weights.
 
     Example:
@@ -141,7 +141,7 @@ class CueNetwork(nn.Module):
 
 
 def cue(n: int, generator: torch.Generator, n_steps: int = 50) -> tuple[Tensor, Tensor]:
-    """A cue to remember: 10 ms of spikes in one half of 32 inputs, then 40 ms of noise in both.
+    """A cue to remember: half of 32 inputs fire for 10 ms; then all make 40 ms of noise.
 
     Args:
         n: number of samples.
@@ -202,8 +202,8 @@ def spike_reader(readout: nn.Module | None = None, seed: int = 0) -> SpikingMLP:
     """Patient 10: 32 inputs that fire once each, hidden neurons with a short memory, two classes.
 
     Args:
-        readout: maps the currents of the output units ``[T, B, 2]`` to scores ``[B, 2]``; None for
-            the patient's own.
+        readout: maps the currents of the output units ``[T, B, 2]`` to scores ``[B, 2]``; None
+            keeps the patient's read-out.
         seed: seed of the initial weights.
     """
     with seeded(seed):
@@ -217,7 +217,7 @@ class RowReader(nn.Module):
     """Patient 4: recurrently connected neurons read a digit row by row.
 
     Args:
-        neurons: a `RecurrentLIFLayer` of 64 neurons; None for the patient's own.
+        neurons: a `RecurrentLIFLayer` of 64 neurons; None keeps the patient's layer.
         seed: seed of the initial weights.
 
     Example:
@@ -258,8 +258,8 @@ def belled_reader(derivative: Derivative | None = None, seed: int = 0) -> Spikin
     """Patient 5: reads digits with 100 hidden neurons, whose surrogate is handwritten.
 
     Args:
-        derivative: the surrogate, a function of ``z = h - threshold`` and a slope; None for the
-            patient's own, `bell`.
+        derivative: the surrogate, a function of ``z = h - threshold`` and a slope; by default,
+            `bell`.
         seed: seed of the initial weights.
 
     Example:
@@ -275,7 +275,7 @@ def stroke_finder(wta: WTAConfig | None = None, seed: int = 0) -> ConvSTDP:
     """Patient 6: 40 maps that should learn the strokes of digits, without labels.
 
     Args:
-        wta: the competition; its `theta_rest` is the threshold. None for the patient's own.
+        wta: the competition; its `theta_rest` is the threshold. None keeps the patient's.
         seed: seed of the initial weights.
     """
     if wta is None:

@@ -89,7 +89,7 @@ class STDPClassifier(nn.Module):
         return self.output(self.features(steps))
 
     def operations(self, steps: Tensor) -> dict[str, Operations]:
-        """See `count_operations`; the sums of the outputs are updated in each step."""
+        """See `count_operations`; the output units update their sums in each step."""
         layer = count_operations(self.layer, self._events(steps))
         received = synaptic_operations(self.hidden(steps), self.output.weight.t())
         updates = torch.full_like(received, self.n_steps * self.output.out_features)
@@ -188,8 +188,8 @@ def paired_interval(
     Args:
         a: ``[seeds, samples]``: for each network of one kind and each sample, whether the answer is
             right, or any other number, such as an energy.
-        b: the same for networks of the other kind; rows belong to the same seeds as in `a`, and
-            columns to the same samples.
+        b: as `a`, for networks of the other kind; rows belong to the same seeds, and columns to the
+            same samples.
         draws: number of draws of the bootstrap.
         level: fraction of the draws within the interval.
         seed: seed of the draws.
@@ -222,7 +222,7 @@ def paired_interval(
     n_seeds, n_samples = difference.shape
     random = np.random.default_rng(seed)
     seeds = random.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), draws)
-    # For most samples the answers agree and add 0, so these samples are drawn as one group.
+    # For most samples the answers agree and the difference is 0: these are drawn as one group.
     differ = np.flatnonzero(difference.any(0))
     shares = np.full(len(differ) + 1, 1 / n_samples)
     shares[-1] = 1 - len(differ) / n_samples

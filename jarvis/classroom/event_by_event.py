@@ -142,17 +142,17 @@ def adjoint(
         tau: membrane time constant, ms.
 
     Returns:
-        dL/dw and dL/dd, of w's shape, and dL/dt of every spike, including its effect on later
+        dL/dw and dL/dd, in the shape of w, and dL/dt of every spike, including its effect on later
         spikes.
 
-    Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (EventProp). The gradient of delays is from
+    Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (EventProp). Delay gradients are from
     Mészáros, Knight & Nowotny 2025, Nat. Commun. 16 (arXiv:2501.07331).
 
     Example:
         >>> w, d = np.array([[0.6], [0.0]]), np.array([[1.0], [0.0]])
         >>> times, senders, log = simulate(w, d, [(0.0, 0)])
         >>> g_w, g_d, g_t = adjoint(w, senders, log, [0.0, 1.0])
-        >>> g_d[0, 0].round(6), g_t[0].round(6)  # it comes as much later as its input does
+        >>> g_d[0, 0].round(6), g_t[0].round(6)  # the output shifts as its input does
         (np.float64(1.0), np.float64(1.0))
     """
     pull, tau_syn = np.array(pull, dtype=float), tau / 2

@@ -94,7 +94,7 @@ class Mark:
     """A number in a text, with the name of the measurement that it states.
 
     Args:
-        name: name of the measured number; for one of another lesson, such as
+        name: name of the measured number; a number of another lesson has a prefix:
             ``303_mnist:accuracy``.
         value: the stated number.
         tolerance: largest difference allowed; if `relative`, a fraction of the measured number.
@@ -129,8 +129,8 @@ def marks(text: str) -> list[Mark]:
         text: Markdown.
 
     Raises:
-        ValueError: for a comment after a number that lacks a name or a tolerance, and for a comment
-            that has both but does not follow a number; the message quotes the place.
+        ValueError: if the comment after a number lacks a name or a tolerance, or a comment with
+            both does not follow a number; the message quotes the place.
 
     Example:
         >>> [(m.name, m.value, m.tolerance) for m in marks("It is 97.8<!-- accuracy 0.3 --> %.")]
@@ -194,8 +194,8 @@ def filled(text: str, measured: Mapping[str, float]) -> str:
 
     Args:
         text: Markdown.
-        measured: the numbers of a full run, by name; a marked number whose name is not among them
-            stays.
+        measured: the numbers of a full run, by name; a marked number whose name is missing here is
+            left as it is.
 
     Raises:
         ValueError: as for `marks`.
@@ -216,7 +216,7 @@ def _value(written: str) -> float:
 
 
 def _written(value: float, like: str) -> str:
-    """`value` in the format of another number: its decimals, separator, exponent and signs."""
+    """`value` in the format of `like`: with its decimals, separator, exponent and signs."""
     mantissa, exponent, _ = like.lower().partition("e")
     decimals = len(mantissa.partition(".")[2])
     separator = re.search(r"[ ,\u00a0\u2009\u202f]", mantissa)

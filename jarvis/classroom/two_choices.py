@@ -22,7 +22,7 @@ N_TRIALS = 16  #: trials in a block
 GOAL = torch.tensor([0, 1, 1, 0])  #: the right response to each stimulus
 PAIR = PairSTDP(a_plus=0.2, a_minus=0.1, dt=DT)  #: a strong pair rule, so that 60 blocks suffice
 
-_STEPS, _OWN = 20, 10  # steps of a stimulus, and inputs that belong to it alone
+_STEPS, _OWN = 20, 10  # steps of a stimulus, and inputs that fire only for this stimulus
 _NEURON = LIFParams(tau=20.0, dt=DT, reset="zero", refractory=5.0)
 
 

@@ -4,8 +4,8 @@ Every function returns an `Explorer`, a box to be displayed by the last line of 
 with the compiled loops (`explorers.views`) and draws into a single figure by updating its artists
 (`explorers.figures`), so that nothing flickers or accumulates. Errors are shown in the widget and
 kept in `Explorer.errors`, because an exception in a callback does not stop a notebook. If anywidget
-is installed, users can draw a digit on the figure of `code`, and click a neuron in that of
-`layout`.
+is installed, users can draw a digit on the figure of `code`, and click a neuron on the figure
+of `layout`.
 
     from jarvis.classroom import widgets
     widgets.lif(current=1.5)

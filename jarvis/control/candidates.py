@@ -1,4 +1,4 @@
-"""Many policies with weights of their own in one compiled loop, and one policy that acts alone."""
+"""Many policies, each with its own weights, in one compiled loop; and one policy that acts."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -35,11 +35,11 @@ class Candidates:
         observations: ``[n, n_observations]``, in float64, to be set in place before `act`.
         outputs: ``[n, actions]``, in float64: scores of the choices, or forces before clipping.
         actions: the actions for the environments, ``[n, forces]`` or ``[n, 1]``, in float64.
-        counts, sums, squares: the number of observations since `reset` ``[n]``, and the sums of
-            their deviations and squared deviations from the mean of the statistics, both
+        counts, sums, squares: number of observations since `reset` ``[n]``; sums of their
+            deviations from ``statistics.centre``, and of the squared deviations,
             ``[n, n_observations]``.
-        fired: number of spikes since `reset`, of the encoders and then of each layer,
-            ``[n, 1 + layers]``.
+        fired: number of spikes since `reset` ``[n, 1 + layers]``: of the encoders, then of each
+            layer.
 
     Raises:
         ValueError: for a number below 1, an unknown type, or a neuron without a compiled loop.

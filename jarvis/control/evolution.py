@@ -127,7 +127,7 @@ class EvolutionRun(PolicyRun):
         return asdict(self.settings)
 
     def update(self) -> tuple[float, int]:
-        """Perform one update; give the mean return of its episodes, and how many steps they had.
+        """Perform one update; return the mean return of its episodes, and their number of steps.
 
         Raises:
             TrainingError: if a return is not finite.

@@ -35,7 +35,7 @@ def film(
     Args:
         trained: the policy.
         path: path of the GIF.
-        task: a task of the same shape to use instead of the policy's own.
+        task: another task of the same shape; None for the task that the policy was trained on.
         seconds: maximum simulated time in seconds.
         fps: frames per second; the film runs at the speed of the simulation.
         width: width of the frames in pixels.

@@ -81,9 +81,9 @@ class Policy:
         code: "normalised" or "population".
         per_input: number of encoders per observation in a population code.
         readout: "trace", "rate" or "last".
-        tau_trace: time constant of the trace, ms. Several time constants are assigned to the
-            neurons of the last layer in turn: the difference between a fast and a slow trace shows
-            how the input changes.
+        tau_trace: time constant of the trace, ms. Several time constants alternate over the neurons
+            of the last layer: the difference between a fast and a slow trace shows how the input
+            changes.
         drive: factor on the input of a neuron. An input of order 1 takes a neuron of the zoo from
             rest to its threshold within 1 ms.
         clip: largest magnitude of a normalised observation.
@@ -246,7 +246,7 @@ class Policy:
         return 4.0 / (self.per_input - 1)
 
     def trace(self) -> tuple[np.ndarray, np.ndarray]:
-        """The factors on the trace and on the output of the last layer in each step.
+        """The factors by which each step multiplies the trace and the output of the last layer.
 
         Each has one value per neuron that is read out ``[n]``."""
         n = self.hidden[-1] if self.hidden else self.n_inputs
@@ -297,7 +297,7 @@ class PolicyState(NamedTuple):
 
 
 class SpikingPolicy(nn.Module):
-    """A `Policy` as a PyTorch module, which defines what it computes, and gives gradients.
+    """A `Policy` as a PyTorch module: the definition of its computation, with gradients.
 
     Args:
         policy: the network.

@@ -27,7 +27,7 @@ class PPOSettings:
     """Hyperparameters of PPO.
 
     Args:
-        n_envs: number of environments, which are stepped in turn.
+        n_envs: number of environments, which take their steps one after another.
         n_steps: control steps per environment in an update. Each update begins new episodes, so
             `n_steps` should cover a whole episode.
         batch_size: control steps per gradient step.

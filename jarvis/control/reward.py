@@ -53,7 +53,7 @@ class RewardSettings:
 
     Raises:
         ValueError: for a value out of range, or an unsupported rule. The rule has to count pairs of
-            all spikes, count spikes in the same step as causal, and have hard bounds and no
+            all spikes, count two spikes in the same step as causal, and have hard bounds and no
             `tau_reward`.
 
     Source: Fremaux, Sprekeler & Gerstner 2013, PLoS Comput. Biol. 9(4):e1003024, for a spiking
@@ -172,7 +172,7 @@ class RewardLearner:
 
         Args:
             activities: activities of the encoders ``[inputs]``.
-            reward: the reward since the previous control step; it takes effect in the first step.
+            reward: the reward since the previous control step; it acts in the first 1-ms step.
 
         Returns:
             the choice.

@@ -17,7 +17,7 @@ from jarvis.control.policy import Policy
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.support.checks import check_integer
 
-#: Number of environments that one process steps in turn; one call runs the policies of all.
+#: Number of environments in one process; one call runs the policies of all of them.
 SLOTS = 16
 
 
@@ -66,9 +66,9 @@ class Episodes:
 class Arena:
     """Environments of one process, in which candidates play.
 
-    Up to `slots` environments are stepped in turn; one call computes the policies for one step of
-    all environments. When an episode ends, the next candidate starts in its place. The behaviour of
-    a candidate depends only on its weights and its seed, not on the other candidates.
+    One call computes the actions of all candidates in up to `slots` environments, which then take
+    a step one after another. When an episode ends, the next candidate starts in its place. The
+    behaviour of a candidate depends only on its weights and its seed, not on other candidates.
 
     Args:
         task: the environment.
@@ -141,7 +141,7 @@ class Arena:
             `Episodes`, in the order of the rows.
 
         Raises:
-            ValueError: for weights of another shape, or another number of seeds.
+            ValueError: for weights of a wrong shape, or a wrong number of seeds.
             FloatingPointError: if a policy's output is not finite.
         """
         policy, total = self.policy, len(seeds)
@@ -200,7 +200,7 @@ class Arena:
 
 
 class Crew:
-    """Processes that play episodes, each in its own arenas; a crew of one is the calling process.
+    """Processes that play episodes, each in its own arenas; with one worker, no process is started.
 
     Results do not depend on the number of processes. A program that uses more than one process must
     start under ``if __name__ == "__main__":``, because the processes are spawned.

@@ -93,7 +93,7 @@ class PolicyRun(Run):
         return self.policy.initial(self.seed)
 
     def update(self) -> tuple[float, int]:
-        """Change `theta` and `statistics`; give the mean return and the number of steps taken."""
+        """Change `theta` and `statistics`; return the mean return and the number of steps taken."""
         raise NotImplementedError
 
     def settings_of(self) -> dict[str, Any]:

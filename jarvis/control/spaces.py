@@ -19,7 +19,7 @@ class Actions:
         dtype: the data type of the forces in the environment.
 
     Raises:
-        ValueError: for fewer than one action, or bounds that are not finite and in order.
+        ValueError: for fewer than one action, or bounds that are not finite or not in order.
 
     Example:
         >>> Actions(2).discrete, Actions(1, low=(-2.0,), high=(2.0,)).discrete

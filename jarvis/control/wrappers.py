@@ -78,8 +78,8 @@ class ActionDelay(Wrapper):
     Args:
         env: the environment.
         steps: the delay in control steps.
-        first: the action until the first chosen one takes effect; None for the middle of the range,
-            or the first choice.
+        first: the action taken until the first chosen action takes effect; None for the middle of
+            the range, or the first choice.
 
     Raises:
         ValueError: for a negative delay.
@@ -179,7 +179,7 @@ class HiddenVelocities(Wrapper):
 
 
 class ChangedMass(Wrapper):
-    """Multiplies the masses in CartPole, Pendulum or MuJoCo's environments (and inertias there).
+    """Multiplies the masses in CartPole and Pendulum, or masses and inertias in MuJoCo.
 
     Args:
         env: the environment.

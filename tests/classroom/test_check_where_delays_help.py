@@ -169,7 +169,7 @@ def in_place(delays, generator):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda delays, g: delays, "still has its own delay"),
+        (lambda delays, g: delays, "still has its old delay"),
         (rows, "Each receiver still has the same delays"),
         (lambda delays, g: rows(delays.T, g).T, "Each sender still has the same delays"),
         (within_columns, "Each receiver still has the same delays"),

@@ -451,7 +451,7 @@ def test_what_the_networks_options_do():
     with pytest.raises(cli.UsageError, match="--average and --sparse"):
         built("--average", "0.9", "--sparse", "0.5")
     for other in ("--wstat", "--pos"):
-        with pytest.raises(cli.UsageError, match="no signs of their own"):
+        with pytest.raises(cli.UsageError, match="the signs of weights are not random"):
             built("--signed", other)
     with pytest.raises(cli.UsageError, match="a share below 1"):
         built("--average", "1")

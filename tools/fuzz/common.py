@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
     stdout: str
     stderr: str
     seconds: float
-    hung: bool  #: whether the call was killed because it ran on, `grace` seconds after the limit
+    hung: bool  #: whether it was killed because it still ran `grace` seconds after the limit
 
 
 def in_child(
@@ -121,7 +121,7 @@ def _run(call: Callable[[], object], out: int, err: int, memory: int | None) -> 
         nothing = os.open(os.devnull, os.O_RDONLY)
         for old, new in ((nothing, 0), (out, 1), (err, 2)):
             os.dup2(old, new)
-        # What captures the parent's output need not capture the child's.
+        # The parent's sys.stdout may write elsewhere, such as into pytest's buffer.
         sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), "utf-8", write_through=True)
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), "utf-8", "backslashreplace")
         faulthandler.enable(sys.stderr)  # pytest has directed it to the parent's output

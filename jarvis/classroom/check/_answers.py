@@ -94,8 +94,8 @@ def _returns(steps: list[dis.Instruction]) -> bool:
 def fingerprint(answer: Any) -> str:
     """A string that is the same for equal values, and for functions with the same code.
 
-    Comments, docstrings and line numbers do not change this string. The global numbers, strings and
-    functions of the notebook that a function uses do change it.
+    Comments, docstrings and line numbers do not change this string. Global numbers, strings and
+    functions of the notebook do change it if the function uses them.
 
     Example:
         >>> def one(x):

@@ -1,4 +1,4 @@
-"""Find the known mistake that explains all of a learner's answers; a single one may match by
+"""Find the known mistake that explains all of a learner's answers; a single answer may match by
 chance."""
 
 import math

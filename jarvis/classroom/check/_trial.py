@@ -29,7 +29,7 @@ def digits(n: int = 64, encode: Callable = poisson_encode, *args) -> Draw:
 
 
 def train(model: Callable, parameters, draw: Draw, g, steps: int, lr: float = 2e-3) -> float:
-    """Train for `steps` steps of Adam; return the mean loss of the last five."""
+    """Train for `steps` steps of Adam; return the mean loss of the last five steps."""
     parameters = list(parameters)
     optimizer, losses = torch.optim.Adam(parameters, lr), []
     for _ in range(steps):
@@ -89,7 +89,7 @@ class Readout(nn.Module):
 
 
 def growth_of(net: broken.RowReader, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """The ratio of the input's gradients in the first and the last ten steps, and the mean rate."""
+    """The input's gradient in the first ten steps over that in the last ten, and the mean rate."""
     rate = net.neurons(over_time(net.inputs, x))[0].mean().item()
     size = gradient_by_step(net, x, y)
     late = size[-10:].mean().item()

@@ -12,7 +12,7 @@ from jarvis.lif import LeakyIntegrator, LIFLayer
 
 
 def drawn(answer: Callable, n_out: int, n_in: int, seed: int) -> Tensor:
-    """Return weights drawn by the answer; raise `Wrong` unless they are random with both signs."""
+    """Return weights drawn by the answer; raise `Wrong` unless random and of both signs."""
     w, again, other = (
         answer(n_out, n_in, torch.Generator().manual_seed(s)) for s in (seed, seed, seed + 1)
     )
@@ -54,7 +54,7 @@ def _spikes(n_in: int, g: torch.Generator) -> Tensor:
 def fires_well(answer: Callable, rng) -> None:
     """Raise `Wrong` if a layer with weights drawn by the answer is silent or saturated."""
     n_out, few, many = int(rng.integers(80, 120)), int(rng.integers(14, 20)), 2500
-    sizes = (n_out, few), (n_out, many), (30, 401), (400, 401)  # vary one at a time
+    sizes = (n_out, few), (n_out, many), (30, 401), (400, 401)  # first n_in varies, then n_out
     weights = [drawn(answer, *size, seed_from(rng)) for size in sizes]
     x = [_spikes(n_in, generator_from(rng)) for _, n_in in sizes]
     stds = [w.std().item() for w in weights]

@@ -122,10 +122,10 @@ def _touching(p: Any) -> float:
 #: Common mistakes, and the feedback for each.
 _RHEOBASE_SLIPS = (
     (lambda p: _touching(replace(p, a=0.0)),
-     "That is the rheobase for a = 0. Here a pulls V back as well, together with the leak."),
+     "That is the rheobase for a = 0. Here not only the leak but also w pulls V back."),
     (lambda p: (p.g_l + p.a) * (p.v_t - p.e_l) - p.g_l * p.delta_t,
-     "You took V = v_t, where the leak and the exponential are equally steep. Here a adds to the "
-     "leak, so the nullclines touch at a higher V."),
+     "You took V = v_t, where the leak and the exponential are equally steep. Here w acts "
+     "like more leak, so the nullclines touch at a higher V."),
     (lambda p: p.g_l * (_touches_at(p) - p.e_l - p.delta_t * _steep(p)),
      "Your V is right, but w is not 0 there: the current must balance w = a (V - e_l) as well."),
     (lambda p: (p.g_l + p.a) * (_touches_at(p) - p.e_l) - p.g_l * p.delta_t,
@@ -184,7 +184,7 @@ def steady_reset(answer, rng) -> None:
 
 
 def _burster(rng, shift: float) -> AdExParams:
-    """A bursting neuron, every potential shifted by `shift` mV, as if measured from elsewhere."""
+    """A bursting neuron in which every potential is shifted by `shift` mV."""
     p = AdExParams.named("bursting", b=rng.uniform(85, 115), tau_w=rng.uniform(105, 135))
     names = ("e_l", "v_t", "v_reset", "v_peak")
     return replace(p, **{name: getattr(p, name) + shift for name in names})

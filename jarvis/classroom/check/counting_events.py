@@ -272,7 +272,7 @@ def densest_square(answer, rng) -> None:
         shape = tuple(int(n) for n in rng.integers([24, 32], [30, 40]))
         width = int(rng.choice([5, 7, 9]))
         counts = torch.tensor(rng.poisson(0.5, shape), dtype=torch.float32)
-        counts[:, : width // 2] += 10  # many events that only half a square would reach
+        counts[:, : width // 2] += 10  # a trap: squares cut off at the border
         y, x = (int(n) for n in rng.integers(width + width // 2, np.array(shape) - width // 2))
         counts[y - width // 2 : y + width // 2 + 1, x - width // 2 : x + width // 2 + 1] += 5
         pair = answer(counts, width)
@@ -395,7 +395,7 @@ def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-#: Common mistakes in half the width of the interval.
+#: Common mistakes in the half-width of the interval.
 _HALVES: dict[str, Callable[[float, int], float]] = {
     "You take one standard deviation on each side, which covers 68 %. For 95 %, take 1.96.": _sd,
     "You use the standard deviation of a single scene. For the mean of n scenes, divide it by "

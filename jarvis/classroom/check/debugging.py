@@ -76,7 +76,7 @@ def wake(answer, rng) -> None:
 
 @torch.no_grad()
 def _rates(model: broken.DeepReader, x: Tensor) -> list[float]:
-    """Spikes per neuron and step of each layer."""
+    """Spikes per neuron and step, for each layer."""
     rates = []
     for synapses, neurons in zip(model.synapses, model.neurons, strict=True):
         x, _ = neurons(over_time(synapses, x))

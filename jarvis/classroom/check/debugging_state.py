@@ -166,7 +166,7 @@ def cue_scores(answer, rng) -> None:
     with torch.no_grad():
         v = after(net.neurons(net.inputs(x.transpose(0, 1)))[0])
         reshaped = after(net.neurons(net.inputs(x.reshape(x.transpose(0, 1).shape)))[0])
-        unchanged = after(net.neurons(net.inputs(x))[0])[-1]  # [T, 2]: the "last step" of a batch
+        unchanged = after(net.neurons(net.inputs(x))[0])[-1]  # [T, 2]: time and batch mixed up
         slips = {
             "That is the output of the network as it was: the layers still treat the batch as "
             "time.": net(x),

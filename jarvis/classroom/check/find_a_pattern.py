@@ -121,7 +121,7 @@ def jitter(answer, rng) -> None:
 
 
 def _pattern(trains: list[np.ndarray], length: int) -> np.ndarray:
-    """A pattern in which each train adds one spike to each input."""
+    """A pattern; each array in `trains` gives one spike time for every input."""
     pattern = np.zeros((length, len(trains[0])), bool)
     for times in trains:
         pattern[times, np.arange(len(times))] = True

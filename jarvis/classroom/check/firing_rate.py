@@ -34,7 +34,7 @@ class _Case(NamedTuple):
     dt: float
 
     def spikes(self, drive: float | None = None, step: float | None = None) -> np.ndarray:
-        """The steps in which the neuron fires within 2 s; None stands for its own drive or step."""
+        """The steps in which the neuron fires within 2 s, by default with its own drive and dt."""
         step = self.dt if step is None else step
         if drive is None:
             drive = float(constant_drive(self.current, tau=self.tau, dt=step))
@@ -55,11 +55,11 @@ class _Case(NamedTuple):
 
 
 def _case(reset: Reset, rng) -> _Case:
-    """A neuron whose rate differs from that with the other reset and from those of single
+    """A neuron whose rate differs from the rate with the other reset, and from the rates of single
     intervals."""
     while True:
         tau, dt = rng.uniform(15, 30), float(rng.choice([0.5, 2.0]))
-        interval = dt * rng.uniform(1.4, 5)  # by the formula; a few steps, so that rounding matters
+        interval = dt * rng.uniform(1.4, 5)  # by formula: few steps, so rounding matters
         case = _Case(-1 / math.expm1(-interval / tau), reset, tau, dt)
         others = [case.other()]
         if reset == "subtract":  # with "zero" all intervals are equal
@@ -69,7 +69,7 @@ def _case(reset: Reset, rng) -> _Case:
 
 
 def _cases(rng) -> list[_Case]:
-    """Two neurons for each reset, such that any two of the known mistakes give different rates."""
+    """Two neurons for each reset, for which any two known mistakes give different rates."""
     resets: list[Reset] = ["subtract", "zero", "subtract", "zero"]
     while True:
         found = [_case(resets[k], rng) for k in rng.permutation(4)]
@@ -176,7 +176,7 @@ class _Limit(NamedTuple):
         return self.tau * math.log(self.current / (self.current - 1))
 
     def rate(self) -> float:
-        """Its rate (Hz)."""
+        """The firing rate (Hz)."""
         return 1000 / (self.refractory + self.alone())
 
     def given(self) -> tuple[float, float, float]:

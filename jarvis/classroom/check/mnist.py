@@ -159,7 +159,7 @@ def lesion(answer, rng) -> None:
 
 
 def _check_columns(after: dict, before: dict, changed: set, share: float) -> None:
-    """`Wrong` unless only `share` of the columns of the second synapses were set to 0."""
+    """Raise `Wrong` unless only the weights to layer 2 changed: `share` of their columns is 0."""
     name = "synapses.1.1.weight"
     weight = after[name]
     columns, rows = (weight == 0).all(0), (weight == 0).all(1)

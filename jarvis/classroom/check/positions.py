@@ -111,7 +111,7 @@ def meeting_point(answer, rng) -> None:
     ),
 )
 def possible(answer, rng) -> None:
-    """`possible(gap, d1, d2) -> bool`: whether a point in the plane has these two distances."""
+    """`possible(gap, d1, d2) -> bool`: whether a point can be d1 and d2 from the senders."""
     cases = []
     for _ in range(4):
         gap, d1 = float(rng.uniform(4, 10)), float(rng.uniform(4, 10))

@@ -67,7 +67,7 @@ def ill_and_cured(answer, rng) -> None:
 
 
 def _of_layer(net: SpikingMLP, batch: tuple[Tensor, Tensor]) -> tuple[list[str], float]:
-    """What `diagnose` reports about the hidden layer, and its spikes per step."""
+    """What `diagnose` reports about the hidden layer, and the layer's spikes per step."""
     found = diagnose(net, batch)
     return [p for p in found.problems if p.startswith("neurons.0")], found.layers[0].rate
 
@@ -104,7 +104,7 @@ def excess(answer, rng) -> None:
 
 
 def _named_excess(found: float, spikes: Tensor, target: float) -> None:
-    """`Wrong` where the term is not the expected one."""
+    """Raise `Wrong` unless the term is right; name the mistake if it is known."""
 
     def close(value: Tensor | float) -> bool:
         return math.isclose(found, float(value), rel_tol=1e-4, abs_tol=1e-8)
@@ -225,7 +225,7 @@ def _leak(tau: float, n_steps: int) -> np.ndarray:
     return np.exp(-np.arange(n_steps)[::-1] / tau)
 
 
-#: Answers, up to a factor, and the feedback for each: none for the right one.
+#: Possible answers, up to a factor, with the feedback for each; "" is for the right answer.
 _WEIGHT_SLIPS: dict[str, Callable[[float, int], np.ndarray]] = {
     "": _leak,
     "Your first step counts most. It is the oldest, so it should count least.": (

@@ -48,13 +48,13 @@ def _drawn(answer: Callable, x: Tensor, seed: int) -> np.ndarray:
 
 
 def _steps_of(found: np.ndarray, x: Tensor) -> np.ndarray | None:
-    """Which step of x ``[T, ...]`` each step of `found` is; None if any is not a step of x."""
+    """For each step of `found`, its index in x ``[T, ...]``; None if a step is not in x."""
     same = (found[:, None] == x.numpy()[None]).reshape(len(found), len(x), -1).all(-1)
     return same.argmax(1) if same.any(1).all() else None
 
 
 def _not_whole_steps(found: np.ndarray, x: Tensor) -> None:
-    """Raise `Wrong` for steps that are not steps of x."""
+    """Raise `Wrong` for an answer whose steps are not steps of x."""
     values = x.numpy()
     if np.array_equal(np.sort(found, axis=1), np.sort(values, axis=1)):
         raise Wrong("You have shuffled the recordings (axis 1). Time is axis 0.")
@@ -194,7 +194,7 @@ def with_radius(answer, rng) -> None:
 
 
 def _matrix(n: int, rng) -> Tensor:
-    """A random matrix whose largest eigenvalue in absolute value is not real and positive."""
+    """A random matrix whose eigenvalue of largest magnitude is not a positive real number."""
     while True:
         V = torch.tensor(rng.normal(0, 1, (n, n)))
         values = torch.linalg.eigvals(V)

@@ -200,7 +200,7 @@ def exponent(answer, rng) -> None:
     4,
     hints=(
         "If the rate jumps at the onset, which rates between 0 and the highest never occur?",
-        "Compare the lowest rate above 0 with the highest: what fraction of it is it?",
+        "Compare the lowest rate above 0 with the highest: what fraction of the highest is it?",
         "firing = rates[rates > 0]; it is type I if firing.min() is below a third of firing.max().",
     ),
 )

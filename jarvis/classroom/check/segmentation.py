@@ -22,7 +22,7 @@ from jarvis.stdp.spikeseg.instances import union_find
     ),
 )
 def one_layer_back(answer, rng) -> None:
-    """`one_layer_back(maps, features) -> pictures` of maps, drawn with the features below them."""
+    """`one_layer_back(maps, features) -> pictures`: maps drawn with features of the layer below."""
     given = []
     for _ in range(2):
         n, c, below, k, size = (

@@ -123,7 +123,7 @@ def own_spike(answer, rng) -> None:
     ),
 )
 def wake_loss(answer, rng) -> None:
-    """`wake_loss(result) -> loss` of `FirstSpikes`: trained on it, delays wake a silent neuron."""
+    """`wake_loss(result: FirstSpikes) -> loss`: training the delays on it wakes a neuron."""
     params = FirstSpikeParams(tau_mem=10.0, tau_syn=5.0, min_slope=0.0)
     gaps = torch.tensor(rng.uniform(4.0, 6.5, 4)).cumsum(0)
     inputs = (gaps - gaps[0])[None].float()

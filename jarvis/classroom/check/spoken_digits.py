@@ -13,7 +13,7 @@ from jarvis.spatial.event_driven import EventLIF, run_events
 
 WEIGHT = 0.028  #: weight of each of 31 channels: together they fire the neuron within a few ms
 
-FARTHEST = 100.0  #: ms, from the middle of the line
+FARTHEST = 100.0  #: largest distance from the middle of the line, ms
 
 
 @exercise(

@@ -29,7 +29,7 @@ def all_pairs(answer, rng) -> None:
         size = np.abs(s)
         return np.where(s >= 0, up * np.exp(-size / tau_plus), -down * np.exp(-size / tau_minus))
 
-    def window(s):  # of one interval, or of an array of them
+    def window(s):  # s: one interval, or an array
         return float(changes(s)) if np.ndim(s) == 0 else changes(s)
 
     change = number(answer(list(pre), list(post), window), "the change")
@@ -114,7 +114,7 @@ def _changed(pre: np.ndarray, post: np.ndarray, **rule) -> float:
 def balance_window(answer, rng) -> None:
     """`balance_window(a_plus, tau_plus, tau_minus) -> a_minus` without drift from chance pairs.
 
-    To within 2 %, so that a numerical integral with a fine step passes.
+    The check allows 2 %, so that a numerical integral with a fine step passes.
     """
     given = []
     for _ in range(3):
@@ -140,7 +140,7 @@ def balance_window(answer, rng) -> None:
 
 
 def _cut_off(end: float) -> Callable[[float, float, float], float]:
-    """The balance of integrals from 0 to `end` ms."""
+    """The a_minus at which the integrals from 0 to `end` ms balance."""
     return lambda a, up, down: a * up * math.expm1(-end / up) / (down * math.expm1(-end / down))
 
 

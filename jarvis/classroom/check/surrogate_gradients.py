@@ -44,7 +44,7 @@ def _single(value: object) -> bool:
 
 
 def _named_loss(found: float, scores: Tensor, y: Tensor) -> None:
-    """`Wrong` where the loss is not the expected one."""
+    """Raise `Wrong` unless the loss is right; name the mistake if it is known."""
     log_p, rows = scores.log_softmax(1), torch.arange(len(y))
     right = log_p[rows, y]
 

@@ -117,7 +117,7 @@ _THRESHOLD_SLIPS = (
 
 
 def _counts(layer: LIFLayer, stream, kind: str = "") -> list[int]:
-    """The spikes of each recording, correctly ("") or with a common mistake."""
+    """Count the spikes of each recording, correctly ("") or with a common mistake."""
     counts, state = [], None
     for piece, is_new in stream:
         if is_new:

@@ -151,7 +151,7 @@ def crossing_time(answer, rng) -> None:
 
 
 def _name_crossing(found, right, dt: float, k, a, b) -> None:
-    """Raise `Wrong`, saying what the times are."""
+    """Raise `Wrong`, with a message that says what the given times are."""
     for slip, words in (
         (dt * (k + 1), "Those are whole steps: interpolate between the step before and this one."),
         (right + dt, "One step too late: h[k] is at dt * (k + 1), so h[k - 1] is at dt * k."),

@@ -66,7 +66,7 @@ def bootstrap(answer, rng) -> None:
 
 
 def _spread(answer, difference: np.ndarray, rng, draws: int = 1500) -> float:
-    """The spread of an answer's draws relative to the right one; `Wrong` if their mean is wrong."""
+    """The spread of an answer's draws over the right spread; `Wrong` if their mean is wrong."""
     found = answer(difference, draws, np.random.default_rng(rng.integers(2**32)))
     found = array(found, (draws,), "The drawn differences")
     mean, spread = difference.mean(), _drawn(difference, draws, rng).std()
@@ -142,7 +142,7 @@ def additions_of(answer, rng) -> None:
 @exercise(
     3,
     hints=(
-        "What does one neuron cost in each layer? The unknown is r, the spikes per input.",
+        "What does a neuron cost in each kind of layer? The unknown is r, the spikes per input.",
         "Spiking: r n_in additions and n_steps n_states updates. Dense: n_in products. An update "
         "and a product cost multiply + add each.",
         "r = (multiply + add) / add (1 - n_steps n_states / n_in), and at least 0.",

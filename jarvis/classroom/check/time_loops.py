@@ -229,8 +229,8 @@ def in_pieces(answer, rng) -> None:
     if not np.allclose(gradient, g_cut):
         rows = np.flatnonzero(~np.isclose(gradient, g_cut).all((1, 2)))
         raise Wrong(
-            f"The gradient differs from that of the pieces in {len(rows)} of {len(x)} steps, first "
-            f"in step {rows[0]} (length {length})."
+            f"The gradient differs from that of the pieces in {len(rows)} of {len(x)} steps, the "
+            f"first of them step {rows[0]} (length {length})."
         )
     if near(most, kept, 0.1):
         return

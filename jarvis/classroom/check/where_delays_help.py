@@ -184,7 +184,7 @@ def shuffled(answer, rng) -> None:
         found = array(answer(delays, g), (n, m), "The matrix")
         given = delays.numpy()
         if (found == given).all():
-            raise Wrong("Every synapse still has its own delay.")
+            raise Wrong("Every synapse still has its old delay.")
         if not np.allclose(np.sort(found, None), np.sort(given, None)):
             kept = np.isin(found, given).mean()
             if kept == 1:

@@ -99,6 +99,6 @@ def stdp_traces(
 
 
 def _trace(times: np.ndarray, spikes: Sequence[float], tau: float, before: float) -> np.ndarray:
-    """Sum of ``exp(-s/tau)`` over the spikes at least `before` ms before each time."""
+    """For each time: sum of ``exp(-s/tau)`` over spikes s ms earlier, with s >= `before`."""
     s = np.subtract.outer(times, np.asarray(spikes, float))
     return np.where(s >= before, np.exp(-np.maximum(s, 0.0) / tau), 0.0).sum(1)

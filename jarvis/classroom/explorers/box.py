@@ -23,7 +23,7 @@ ROW = {"width": "460px"}
 
 _DIGITS = ".6"  # d3's format: as many digits as needed, up to six: 0.0525, 20
 
-# As wide as drawn, so that text stays sharp, but narrower if the page is.
+# The figure is as wide as drawn, so that text stays sharp, unless the page is narrower.
 _PICTURE = {"width": "auto", "max_width": "100%", "align_self": "flex-start", "margin": "0"}
 
 _MESSAGE = {"min_height": "28px"}  # reserves a line, so that a message does not shift the layout
@@ -57,12 +57,12 @@ class Explorer(ipywidgets.VBox):
     """Sliders, a figure, and a line for errors.
 
     Args:
-        settings: the initial settings; the keys of `controls` are names of its fields.
+        settings: the initial settings, an object with a field for each key of `controls`.
         controls: sliders and menus, by the name of the setting that they control.
         compute: a function that takes settings and returns arrays.
         picture: draws the arrays.
-        presets: maps the name of each control that sets others to a function that takes its value
-            and returns the new values of the others.
+        presets: functions, by name of a control; each takes the value of this control and returns
+            new values for other controls.
         hand: reaction to the pointer on the figure.
         rows: further widgets, shown below the controls.
 

@@ -58,7 +58,7 @@ def to_png(figure: Figure) -> bytes:
 
 
 class Picture:
-    """A figure and its artists: a subclass creates the artists in `_make`, their data in `_set`."""
+    """A figure and its artists: `_make` of a subclass creates them, `_set` sets their data."""
 
     size = (9.0, 3.2)  # inches
 
@@ -102,7 +102,7 @@ class LIFPicture(Picture):
 
     def _set(self, view: LIFView) -> None:
         settings = view.settings
-        # h ends an upstroke and v starts the next; plotting both at one time draws the reset.
+        # An upstroke ends at h, the next starts at v; plotting both at one time draws the reset.
         fired = np.searchsorted(view.times, view.spike_times - 1e-9)
         at = fired + 1
         times = np.insert(view.times, at, view.spike_times)

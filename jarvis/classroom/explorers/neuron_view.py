@@ -24,7 +24,7 @@ class NeuronSettings:
 
     name: str = "adex"
     drive: float | None = None  #: in the neuron's own unit; None for its usual input
-    values: dict[str, Any] = field(default_factory=dict)  #: parameters that differ from the entry
+    values: dict[str, Any] = field(default_factory=dict)  #: parameters to change, by name
 
     def entry(self) -> Entry:
         """The entry of the zoo; ValueError for an unknown name."""
@@ -172,7 +172,7 @@ def _around(values: np.ndarray) -> tuple[float, float]:
 
 
 def _crossing(change: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The smallest y in each column where the change ``[y, x]`` reverses its sign, or NaN."""
+    """For each column of `change` ``[y, x]``: the smallest y where its sign reverses, or NaN."""
     below, above = change[:-1], change[1:]
     turns = (below * above <= 0) & (below != above)  # False for NaN
     row = turns.argmax(0)
@@ -196,10 +196,10 @@ class Range(NamedTuple):
 def slider_ranges(name: str) -> dict[str, Range]:
     """The parameters of a zoo neuron that have a slider, with the range of each slider.
 
-    These are the neuron's numbers, except dt. A positive number ranges from a quarter of its usual
-    value to three times that value; any other number ranges from a fifth of its size below the
-    usual value to a fifth above it. If the neuron refuses an end of this range, the range is
-    narrower.
+    Every numeric parameter except dt has a slider, unless the zoo lists the sliders. A parameter
+    that must be positive ranges from a quarter of its usual value to three times that value; any
+    other ranges from 20 % below its usual value to 20 % above. If the neuron refuses an end of this
+    range, the range is narrower.
 
     Example:
         >>> slider_ranges("lif")["tau"]
@@ -228,7 +228,7 @@ def slider_ranges(name: str) -> dict[str, Range]:
 
 
 def _accepted(entry: Entry, parameter: str, value: float, end: float) -> float:
-    """`end`, or a value nearer to `value` that the neuron accepts."""
+    """`end` if the neuron accepts it; otherwise an accepted value nearer to `value`."""
     for _ in range(8):
         try:
             with warnings.catch_warnings():
@@ -242,7 +242,7 @@ def _accepted(entry: Entry, parameter: str, value: float, end: float) -> float:
 
 
 def _round(step: float) -> float:
-    """The largest of 1, 2, 5 times a power of 10 that is at most `step`."""
+    """The largest number up to `step` that is 1, 2 or 5 times a power of 10."""
     power = 10.0 ** np.floor(np.log10(step))
     return float(max(k * power for k in (1.0, 2.0, 5.0) if k * power <= step * (1.0 + 1e-9)))
 

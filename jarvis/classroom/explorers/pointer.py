@@ -85,7 +85,7 @@ class Pen:
         self._last: Pointer | None = None  # last event of the current stroke
 
     def draw(self, sheet: np.ndarray, events: Iterable[Pointer]) -> np.ndarray:
-        """A new array: the sheet ``[rows, columns]`` after these events; a stroke may continue."""
+        """Draw on a copy of the sheet ``[rows, columns]``; the next call can continue a stroke."""
         sheet = sheet.copy()
         for event in events:
             if event.kind == "down":

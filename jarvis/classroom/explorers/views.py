@@ -163,7 +163,7 @@ class AdExView(NamedTuple):
     line: np.ndarray  #: ``[n]`` potentials at which the nullclines are given, mV
     v_nullcline: np.ndarray  #: ``[n]`` w at which dV/dt = 0, pA
     w_nullcline: np.ndarray  #: ``[n]`` w at which dw/dt = 0, pA
-    fixed_points: list[FixedPoint]  #: their intersections
+    fixed_points: list[FixedPoint]  #: intersections of the nullclines
     v_reset: float  #: mV
     rheobase: float  #: pA
     arrows: tuple[np.ndarray, ...]  #: grids of V (mV), w (pA), dV/dt (mV/ms), dw/dt (pA/ms)
@@ -219,7 +219,7 @@ class CodeView(NamedTuple):
 
 @cache
 def _pictures() -> list[torch.Tensor]:
-    """Images of each digit, from the test part of the digits."""
+    """Images of each digit, from the test split."""
     images, labels = digits("test")[:]
     return [images[labels == digit, 0] for digit in range(10)]
 
@@ -294,7 +294,7 @@ class STDPView(NamedTuple):
 
 
 def compute_stdp(settings: STDPSettings) -> STDPView:
-    """The window in closed form, and pairs of spikes simulated with the rule itself.
+    """The STDP window in closed form, and pairs of spikes simulated with the rule itself.
 
     Raises:
         ValueError: for a setting out of range; the message names it.
