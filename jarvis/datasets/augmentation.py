@@ -22,7 +22,7 @@ def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
 def _outside(
     values: Tensor, longest: float, ends: Tensor, counts: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Whether each event's value is outside the random interval in [0, end] of its sample."""
+    """Whether each value is outside a random interval drawn for its sample within [0, end]."""
     n = len(ends)
     span = _uniform(n, 0.0, longest, generator).minimum(ends)
     start = _uniform(n, 0.0, 1.0, generator) * (ends - span)
@@ -110,7 +110,7 @@ class Augmentation:
         return self != Augmentation()
 
     def __call__(self, events: Events, generator: torch.Generator | None = None) -> Events:
-        """Augment the samples of a batch, except for the blending.
+        """Apply all changes except `blend` to the samples of a batch.
 
         Raises:
             ValueError: for events in steps, or for units with more than one axis.

@@ -9,7 +9,7 @@ import torch
 from jarvis.datasets.spoken_digits import CHANNELS, CLASSES, SpokenDigits, Words, split_of
 from jarvis.support.checks import check_integer
 
-#: First and last channel of the two formants of each sweep.
+#: For each sweep, the first and last channel of each of its two formants.
 SWEEPS = (
     ((80, 160), (420, 330)),
     ((200, 120), (360, 520)),
@@ -28,7 +28,7 @@ SIZES = {"train": 2000, "test": 500}
 
 SWEEP_MS = 110.0  # duration of a sweep
 
-APART_MS = 70.0  # from one onset to the next
+APART_MS = 70.0  # from the onset of a sweep to the onset of the next
 
 WIDTH = 12.0  # standard deviation of a formant, channels
 
@@ -47,7 +47,7 @@ def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600)
         n_events: mean number of events per word. SHD has about 7500.
 
     Returns:
-        Events of 700 channels, times in ms. `generate_words` describes the words.
+        Events of 700 channels, with times in ms. `generate_words` describes the words.
 
     Example:
         >>> shd_like("test")

@@ -205,7 +205,7 @@ def folder(
         raise ValueError(f"folder: size={size!r} must be one number of pixels, or two")
     height, width = sides
     for side in (height, width):
-        check_integer("size", side, at_least=1, why="of height and width, pixels")
+        check_integer("size", side, at_least=1, why="a height or width in pixels")
     root = Path(path).expanduser()
     files, labels, classes = listed(root)
     shares = [share(file.relative_to(root).as_posix()) for file in files]

@@ -83,7 +83,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Grid:
-    """`n_steps` time steps of `dt` ms. Events move to the nearest step; later events are lost."""
+    """`n_steps` steps of `dt` ms. Events move to the nearest step; those after the last are lost."""
 
     dt: float
     n_steps: int
@@ -102,12 +102,12 @@ def _on_clock(ms: np.ndarray, grid: Grid) -> np.ndarray:
 class SpokenDigits(Dataset):
     """Labelled words in memory: ``dataset[i] -> (events of one word, label)``.
 
-    Indexing with a list or slice returns a batch. Events are `Events` of 700 channels, times in
+    Indexing with a list or slice returns a batch. Words are `Events` of 700 channels, with times in
     ms, or in steps after `on_grid`. Parts of a data set share its memory.
 
     Attributes:
-        words: the events of all words read; the set consists of those at `index`.
-        index: ``[N]`` int64, indices of the words.
+        words: the events of all words read; the set consists of the words at `index`.
+        index: ``[N]`` int64, indices in `words` of the words of this set.
         targets: ``[N]`` int64, labels: 0-9 for zero to nine, 10-19 for null to neun.
         speakers: ``[N]`` int64, speaker of each word.
         names: names of the classes.
@@ -270,7 +270,7 @@ SPLITS = ("train", "val", "train+val", "test")
 
 
 def held_out(whole: SpokenDigits) -> tuple[SpokenDigits, SpokenDigits]:
-    """Split the training part into "train", without `VAL_SPEAKERS`, and "val", with only these."""
+    """Split the training part into "train", without `VAL_SPEAKERS`, and "val", with the rest."""
     names = " and ".join(map(str, VAL_SPEAKERS))
     rest = whole.by_speaker(VAL_SPEAKERS, others=True)
     kept = whole.by_speaker(VAL_SPEAKERS)

@@ -305,8 +305,8 @@ class EnergyModel:
     Memory traffic then dominates the cost. Each spike fetches the weights of its synapses again,
     and each update reads and writes a state variable. A dense layer, in contrast, fetches each
     weight once and reuses it for all samples of a batch, which this model does not take into
-    account. Leakage, clock, spike routing, threshold comparisons and biases are left out for both
-    kinds of network.
+    account. Leakage, clock, spike routing, threshold comparisons and biases are left out for
+    spiking and dense networks alike.
 
     Args:
         add: energy of an addition, pJ.

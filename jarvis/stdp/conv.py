@@ -37,10 +37,10 @@ class Winners(NamedTuple):
     """The neurons that learned, with one row per winner, in the order in which they won."""
 
     sample: Tensor  #: ``[n]`` index of the stimulus in the batch
-    map: Tensor  #: ``[n]``
-    y: Tensor  #: ``[n]``
-    x: Tensor  #: ``[n]``
-    step: Tensor  #: ``[n]`` time step of its spike
+    map: Tensor  #: ``[n]`` map of the winner
+    y: Tensor  #: ``[n]`` row of the winner
+    x: Tensor  #: ``[n]`` column of the winner
+    step: Tensor  #: ``[n]`` time step of the winner's spike
 
 
 class ConvSTDP(nn.Module):
@@ -57,8 +57,8 @@ class ConvSTDP(nn.Module):
         leak: amount subtracted from the potential at every step.
         stdp: learning rates, bounds, initial weights, stopping rules.
         wta: the competition, homeostasis and revival.
-        double_every: both rates double after this many stimuli, up to `a_plus_max`; 0: never.
-        a_plus_max: upper limit of the doubled a_plus; the ratio of a_minus to a_plus is kept.
+        double_every: a_plus and a_minus double each time this many stimuli were seen; 0: never.
+        a_plus_max: limit up to which a_plus doubles; a_minus keeps its ratio to a_plus.
         generator: draws the initial weights; None for torch's default generator.
 
     Attributes:
@@ -121,7 +121,7 @@ class ConvSTDP(nn.Module):
         self.register_buffer("recent", torch.zeros(out_channels, dtype=torch.int64))
         self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
 
-    # The next two methods convert weights to and from the loops' layout: flipped, the maps last.
+    # The next two methods convert weights to and from the loops' layout: flipped, maps last.
 
     def _packed(self) -> np.ndarray:
         return self.weight.flip(2, 3).permute(1, 2, 3, 0).contiguous().view(-1).numpy()
@@ -331,7 +331,7 @@ class ConvSTDP(nn.Module):
         return (1 + n_events) * self.kernel_size**2 * self.out_channels // 16
 
     def potentials(self, events: Events) -> Tensor:
-        """``[B, out_channels, height, width]``: final potentials of neurons that never fire."""
+        """``[B, out_channels, height, width]``: final potentials as if no neuron ever fired."""
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
         out = torch.empty(len(events), self.out_channels, height * width, dtype=self.weight.dtype)
@@ -351,7 +351,7 @@ class ConvSTDP(nn.Module):
         return out.unflatten(2, (height, width))
 
     def fan_out(self, shape: Sequence[int] | None) -> Tensor:
-        """Outgoing synapses of each unit of an input ``[C, H, W]``, int64; fewer at the border.
+        """Number of outgoing synapses of each input unit, ``[C, H, W]`` int64; fewer at the border.
 
         Raises:
             ValueError: if `shape` is None or not (C, H, W).
@@ -369,7 +369,7 @@ class ConvSTDP(nn.Module):
     def operations(self, events: Events) -> dict[str, Operations]:
         """Operations of the layer for each sample; see `count_operations`.
 
-        Without a leak the potential does not change between input spikes, so it needs no updates.
+        Without a leak, the potential does not change between input spikes, so it needs no updates.
         """
         check_input_kind(self, events, Events)
         assert events.n_steps is not None
@@ -400,7 +400,7 @@ class ConvSTDP(nn.Module):
             raise ValueError(f"diagnose: a ConvSTDP needs Events, not {type(events).__name__}")
         if not len(events):
             raise ValueError("diagnose: there are no stimuli")
-        highest = self.potentials(events).amax(dim=(0, 2, 3))  # of each map, if it never fires
+        highest = self.potentials(events).amax(dim=(0, 2, 3))  # of each map, as if it never fired
         sent = self.respond(events)
         _, height, width = events.shape
         n_maps, n_seen = self.out_channels, int(self.n_seen)

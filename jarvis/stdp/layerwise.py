@@ -28,7 +28,7 @@ from jarvis.training.checkpoints import (
 from jarvis.training.loop import Hooks, train
 from jarvis.training.run import History, Run, checkpoint_file
 
-#: Number of stimuli between two checks for an interruption, which does not affect any result.
+#: Number of stimuli between two checks for an interruption; it does not affect any result.
 AT_ONCE = 200
 
 #: Reasons for which a layer stops learning; see `STDPLearner.stop_reason`.
@@ -344,7 +344,7 @@ def fit_layers(
         def start(self, run: Run) -> None:
             if run.finished:
                 log("every layer has stopped already: there is nothing left to learn")
-                if output is not None:  # no epoch follows that would save it
+                if output is not None:  # no further epoch would save it
                     run.save_to(Path(output))
 
         def saved(self, run: Run, metrics: dict[str, Any]) -> None:

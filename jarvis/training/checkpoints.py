@@ -16,7 +16,7 @@ from torch import Tensor
 
 from jarvis.support.files import atomic_path
 
-#: The format that is written and the formats whose weights can be read.
+#: The format in which checkpoints are written, and the formats whose weights can be read.
 FORMAT, READABLE = 2, (1, 2)
 
 
@@ -29,7 +29,7 @@ class CheckpointError(ValueError):
 
 
 def random_states(generator: torch.Generator) -> dict[str, Any]:
-    """The states of all random generators that `fit` uses: its own and torch's.
+    """The states of all random generators that `fit` uses: the run's own and torch's.
 
     Args:
         generator: the generator of the run.
@@ -219,7 +219,7 @@ def check_state(
         if not isinstance(mine, Tensor) and key in own:
             continue  # the extra state of a module, which validates it itself
         if mine is None:
-            raise CheckpointError(f"{path} does not fit this {name}: here is no {key}")
+            raise CheckpointError(f"{path} does not fit this {name}, which has no {key}")
         if not isinstance(value, Tensor) or (value.shape, value.dtype) != (mine.shape, mine.dtype):
             raise CheckpointError(
                 f"{path} does not fit this {name}: {key} was {_kind(value)}, here it is "

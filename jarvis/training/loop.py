@@ -33,7 +33,7 @@ from jarvis.training.samples import check_dataset, check_scores, device_of, labe
 
 
 class Hooks:
-    """What a training run does besides learning; subclasses override it. All ranks call it."""
+    """What a run does besides learning; subclasses override the methods, which all ranks call."""
 
     def start(self, run: Run) -> None:
         """Called before the first batch, also in a resumed run."""
@@ -167,7 +167,7 @@ def train(
 
 @contextmanager
 def _divergence_named(run: Run) -> Iterator[None]:
-    """Turn an error about values that are not finite into one about the training.
+    """Turn an error about values that are not finite into a `TrainingError`.
 
     A layer refuses weights or delays that are NaN. It cannot know that an update made them so.
     """

@@ -230,7 +230,7 @@ class Run:
         return {"loss": f"{loss:.3f}"}
 
     def shuffle_key(self) -> int:
-        """Seed of this epoch's order; stateless, so that a resumed run gets the same order."""
+        """Seed of this epoch's order of samples, which a resumed run can compute again."""
         return self.seed * 1_000_003 + self.epoch
 
     def order(self) -> Tensor:
@@ -642,8 +642,8 @@ class GradientRun(Run):
                         raise ValueError(f"the {name} of its optimiser is negative")
 
 
-#: Entries of the state of an optimiser (Adam or SGD): those with the shape of their parameter, and
-#: those that cannot be negative (sums of squares or a count).
+#: Entries of the state of an optimiser such as Adam or SGD: those with the shape of their
+#: parameter, and those that cannot be negative (means of squares, or a count).
 _LIKE_THE_PARAMETER = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "square_avg")
 _NOT_NEGATIVE = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "step")
 

@@ -27,7 +27,7 @@ INTEGRATORS = ("exact", "euler")
 
 
 def loss_of(tau: float, dt: float, integrator: str) -> float:
-    """Fraction ``1 - a`` of the potential lost in a step `dt`, for NIR's `tau` in the same unit."""
+    """Fraction ``1 - a`` of the potential lost in a step `dt`; NIR's `tau` is in the unit of dt."""
     return dt / tau if integrator == "euler" else -math.expm1(-dt / tau)
 
 

@@ -36,7 +36,7 @@ class SpikeSEGState(NamedTuple):
 
     step: int  #: number of steps so far
     potentials: tuple[Tensor, ...]  #: of conv1, conv2, conv3, after the reset
-    times: dict[str, Tensor]  #: int32 step of the first spike of each unit, by layer, or `NEVER`
+    times: dict[str, Tensor]  #: by layer: int32 step of each unit's first spike, or `NEVER`
     records: tuple[Record, ...]  #: spikes and pooling indices of each step, for the decoder
 
 
@@ -44,7 +44,7 @@ class SpikeSEGOutput(NamedTuple):
     """One step of the encoder. The keys are conv1, pool1, conv2, pool2 and conv3."""
 
     layer_spikes: dict[str, Tensor]  #: ``[B, C, H, W]``, 0 or 1
-    #: potentials before the reset; for a pooling unit, that of the spike it passes on, or 0
+    #: potentials before the reset; a pooling unit has that of the spike that it passes on, or 0
     layer_membranes: dict[str, Tensor]
     #: int32 step of the first spike so far, or `NEVER`, which ``clamp(max=T)`` turns into T
     layer_spike_times: dict[str, Tensor]
@@ -217,7 +217,7 @@ class SpikeSEG(nn.Module):
                 layer, into, state.potentials[i], fired, once=once, inhibit=self.inhibit
             )
             potentials.append(v)
-            resets.append(v != pre)  # thresholds are above 0
+            resets.append(v != pre)  # a reset changes v, since thresholds are above 0
             note(conv, spike, pre)
             if i < 2:
                 passed = state.times[pool] != NEVER

@@ -128,8 +128,8 @@ def match(predicted: Sequence[Tensor], truth: Sequence[Tensor]) -> list[tuple[in
     """Pairs of predicted and true masks, best first; each mask is in at most one pair.
 
     Args:
-        predicted: masks that all have the same shape.
-        truth: masks of this shape.
+        predicted: predicted masks, all of one shape.
+        truth: true masks, of the same shape as the predicted ones.
 
     Returns:
         ``(index of predicted, index of truth, IoU)``; pairs without a common pixel are omitted.
