@@ -83,7 +83,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Grid:
-    """`n_steps` steps of `dt` ms. Events move to the nearest step; those after the last are lost."""
+    """`n_steps` steps of `dt` ms. Events move to the nearest step; any after the last are lost."""
 
     dt: float
     n_steps: int
