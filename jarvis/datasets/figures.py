@@ -78,7 +78,7 @@ class Figure(NamedTuple):
     """One scene."""
 
     events: Events  #: events of one sample, T steps, units ``(1, H, W)``
-    kind: int  #: 0: no figure, 1: a ring, 2: a star
+    kind: int  #: 0 (no figure), 1 (ring) or 2 (star)
     centre: Tensor  #: ``[2]``, the figure's y and x, pixels, halfway in time; NaN without a figure
     mask: Tensor  #: ``[T, H, W]`` bool: the pixels of the figure's strokes
 
@@ -139,7 +139,7 @@ class FigureDataset(Dataset):
 
     Attributes:
         events: `Events` of all N scenes, T steps, units ``(1, H, W)``.
-        kinds: ``[N]`` int64: 0: no figure, 1: a ring, 2: a star.
+        kinds: ``[N]`` int64: 0 (no figure), 1 (ring) or 2 (star).
         centres: ``[N, 2]`` float32, y and x of each figure, pixels; NaN without a figure.
         masks: ``[N, T, H, W]`` bool: the pixels of the figure's strokes.
         source: content of the data set, in one line.

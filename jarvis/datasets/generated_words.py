@@ -42,8 +42,8 @@ def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600)
 
     Args:
         split: "train", "val", "train+val" or "test", as in `shd`.
-        n: number of words in the training part ("train" and "val" together) or in the test part;
-            None for 2000 or 500, respectively.
+        n: number of words in the training set ("train" and "val" together) or in the test set;
+            None: 2000 or 500.
         n_events: mean number of events per word. SHD has about 7500.
 
     Returns:
@@ -60,7 +60,7 @@ def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600)
     )
 
 
-@lru_cache(maxsize=4)  # the training part is requested once per split
+@lru_cache(maxsize=4)  # the training set is requested once per split
 def generate_words(part: str, n: int, n_events: int = 600) -> SpokenDigits:
     """Words of 12 fictitious speakers in SHD's format; test words come from only two of them.
 

@@ -8,8 +8,8 @@ is the point (y, x), a satellite is a disc, and a pixel is covered if it lies wi
   events in front of it. The pixels that it covers at t but not at t + 1 darken, which causes OFF
   events behind it. Each of these pixels fires with probability 0.8.
 - **Stars**: 20 points that drift together, 0.2 pixels per frame, in one direction. A star lights
-  the nearest pixel. In a frame in which that pixel changes, the new one fires ON and the old one
-  OFF, each with probability 0.8; otherwise the star is silent.
+  the nearest pixel. If another pixel becomes the nearest in a frame, this pixel fires ON and the
+  former one OFF, each with probability 0.8; otherwise the star is silent.
 - **Noise**: each pixel fires in each frame with probability 0.005, ON and OFF equally often.
 
 Satellites and stars stay within the field of view in all frames; their positions are uniform under
@@ -35,7 +35,7 @@ from jarvis.datasets.arrays import SPLITS
 from jarvis.encoding.events import Events
 from jarvis.support.checks import check_choice, check_integer, check_number
 
-NOISE, STAR = 0, 255  # values of `owners` for noise and stars; 1, 2, ... are the satellites
+NOISE, STAR = 0, 255  # sources of events: noise and stars; 1, 2, ... are the satellites
 
 _SKY, _FIRING, _NOISE = range(3)  # random streams; an option affects only one of them
 
@@ -81,7 +81,7 @@ class SceneConfig:
             low, high = getattr(self, name)
             if not least <= low <= high:
                 raise ValueError(
-                    f"SceneConfig: {name}={(low, high)} must be (smallest, largest) >= {least}"
+                    f"SceneConfig: {name}={(low, high)} must be (smallest >= {least}, largest)"
                 )
         if not self.counts or not all(0 <= count < STAR for count in self.counts):
             raise ValueError(f"SceneConfig: counts={self.counts} must be numbers from 0 to 254")
@@ -106,7 +106,7 @@ class Scene(NamedTuple):
         n_satellites: number of satellites.
         boxes: ``[T, S, 4]`` int16, (y0, x0, y1, x1) of the ground truth, ends exclusive; -1 where
             there is no satellite.
-        owners: ``[E]`` uint8, source of each event: 0: noise, 1 .. S: a satellite, 255: a star.
+        owners: ``[E]`` uint8, source of each event: 0 (noise), 1 .. S (a satellite), 255 (a star).
     """
 
     events: Events
@@ -208,9 +208,9 @@ def covered(centres: np.ndarray, diameter: float, size: int) -> np.ndarray:
 
 
 def _changes(sky: Sky, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield each source and the positions ``(t, channel, y, x)`` where it changes the brightness.
+    """Yield each source of events, and ``(t, channel, y, x)`` where it changes the brightness.
 
-    The source is the number of a satellite, or `STAR` for all stars.
+    A source is the number of a satellite, or `STAR` for all stars.
     """
     for i, diameter in enumerate(sky.diameters):
         disc = covered(sky.satellites[:, i], diameter, size)
@@ -261,7 +261,7 @@ class SceneDataset(Dataset):
 
     Attributes:
         events: `Events` of all N scenes, T steps, units ``(2, H, W)``: channel 0 ON, 1 OFF.
-        owners: ``[E]`` uint8, source of each event: 0: noise, 1 .. S: a satellite, 255: a star.
+        owners: ``[E]`` uint8, source of each event: 0 (noise), 1 .. S (a satellite), 255 (a star).
         n_satellites: ``[N]`` int64, number of satellites in each scene.
         skies: positions of all objects, one `Sky` per scene.
         source: content of the data set, in one line.

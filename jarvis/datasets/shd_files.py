@@ -34,8 +34,8 @@ def shd(split: str = "train", *, download: bool = True, check: bool = True) -> S
     recordings.
 
     Args:
-        split: "train" (the training part without speakers 6 and 7), "val" (speakers 6 and 7, since
-            the published set has no validation split), "train+val" (the whole training part) or
+        split: "train" (the training set without speakers 6 and 7), "val" (speakers 6 and 7, since
+            no validation set was published), "train+val" (the whole training set) or
             "test" (mostly speakers 4 and 5, who are in no other split).
         download: whether to download missing files into the cache, which needs the package tonic.
         check: whether to check every event for impossible values, which takes a second.

@@ -20,9 +20,9 @@ CLASSES = 20
 
 LONGEST = 30.0  #: longest plausible time, s; later times cannot be in seconds
 
-#: Speakers of the training part held out for validation, since the published set has no validation
-#: split. A linear classifier that was not trained on these speakers recognises 55 % of their words,
-#: which is the median over the ten speakers.
+#: Speakers of the training set held out for validation, since no validation set was published. A
+#: linear classifier that was not trained on these speakers recognises 55 % of their words, which is
+#: the median of such results over the ten speakers.
 VAL_SPEAKERS = (6, 7)
 
 # Times are kept in float16, as in the file. There are only 65 536 float16 values; the time in ms or
@@ -225,7 +225,7 @@ class SpokenDigits(Dataset):
 
     @property
     def events(self) -> Events:
-        """All words as one batch; SHD's training part takes 0.5 GB in this form."""
+        """All words as one batch; SHD's training set takes 0.5 GB in this form."""
         return self._events(slice(None))
 
     @property
@@ -270,7 +270,7 @@ SPLITS = ("train", "val", "train+val", "test")
 
 
 def held_out(whole: SpokenDigits) -> tuple[SpokenDigits, SpokenDigits]:
-    """Split the training part into "train", without `VAL_SPEAKERS`, and "val", with the rest."""
+    """Split the training set into "train", without `VAL_SPEAKERS`, and "val", with the rest."""
     names = " and ".join(map(str, VAL_SPEAKERS))
     rest = whole.by_speaker(VAL_SPEAKERS, others=True)
     kept = whole.by_speaker(VAL_SPEAKERS)

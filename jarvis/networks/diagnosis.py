@@ -46,7 +46,7 @@ class Diagnosis:
     """What `diagnose` found: per-layer activity, per-parameter gradients, and advice."""
 
     layers: list[LayerReport] = field(default_factory=list)
-    gradients: dict[str, float] = field(default_factory=dict)  #: root mean square per parameter
+    gradients: dict[str, float] = field(default_factory=dict)  #: root mean square, by parameter
     problems: list[str] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)  #: further measurements, by name
 
@@ -122,7 +122,7 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
     def keep(name: str):
         def hook(module, args, output):
             spikes[name] = output[0].detach()
-            given = args[0] if isinstance(args[0], Tensor) else args[0][0]  # several inputs
+            given = args[0] if isinstance(args[0], Tensor) else args[0][0]  # the first of several
             if module.recurrent is not None and given.requires_grad:
                 currents[name] = given
 

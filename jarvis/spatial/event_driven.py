@@ -235,7 +235,7 @@ def backward(
 class EventOutput(NamedTuple):
     """The output of an event-driven layer."""
 
-    counts: Tensor  #: ``[B, H]`` (or ``[B, time_bins, H]``) spikes, with a surrogate gradient
+    counts: Tensor  #: spike counts ``[B, H]`` or ``[B, time_bins, H]``, with a surrogate gradient
     times: Tensor  #: ``[S]`` spike times, ms, in the order of `spikes`, with exact gradients
     spikes: Events  #: the spikes as `Events`, without a gradient
 

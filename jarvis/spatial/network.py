@@ -22,7 +22,7 @@ class SpatialOutput(NamedTuple):
     """The output of a `SpatialNetwork`."""
 
     scores: Tensor  #: ``[B, C]`` class scores, for cross-entropy
-    counts: Tensor  #: ``[B, H]`` spikes of each hidden neuron
+    counts: Tensor  #: ``[B, H]`` spike counts of the hidden neurons
     times: Tensor  #: ``[S]`` ms, times of the hidden spikes, in the order of `spikes`
     spikes: Events  #: spikes of the hidden neurons
 
@@ -200,7 +200,7 @@ def rate_penalty(
     """Rate regularisation: the batch mean of ``sum over neurons of (rate - target)^2``, Hz^2.
 
     Args:
-        counts: ``[B, H]`` spikes, as `SpatialOutput.counts`.
+        counts: spike counts ``[B, H]``, as in `SpatialOutput.counts`.
         duration: duration of a sample, ms: number of steps times dt.
         target: target rate, Hz.
         population: True: use the mean rate of all neurons instead of each neuron's own rate.

@@ -64,7 +64,7 @@ class LayerwiseRun(Run):
         self.learning = [name for name in layers if name != "conv1" or recipe.train_conv1]
         longest = max((layers[name].stdp.max_epochs for name in self.learning), default=1)
         super().__init__(longest, AT_ONCE, seed, arguments)
-        self.stage = 0  # layers finished
+        self.stage = 0  # number of finished layers
         self.epoch_wins = torch.zeros(0, dtype=torch.int64)  # wins of each map at epoch start
         self.stopped: dict[str, str] = {}
         self.best: float | None = None  # lowest C_l of the current layer

@@ -124,7 +124,7 @@ def order_stdp(
         weight: any shape.
         pre_times: first spike times of the inputs, shaped like `weight`; a silent input has any
             time after `post_time` (T, `NEVER` or infinity) and so counts as late.
-        post_time: spike time of the neuron, in the same unit.
+        post_time: spike time of the neuron, in the unit of `pre_times`.
         config: the parameters.
 
     Returns:

@@ -26,7 +26,7 @@ from jarvis.support.checks import (
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-_BATCH = 500  # stimuli whose potentials are in memory at once
+_BATCH = 500  # number of stimuli whose potentials are in memory at once
 
 
 def grid_features(
@@ -148,7 +148,7 @@ def linear_readout(
 
 
 def class_of_maps(winners: Tensor, targets: Tensor, n_maps: int, n_classes: int) -> Tensor:
-    """The class of whose stimuli each map wins the largest share; -1 for a map without wins.
+    """For each map, the class of whose stimuli it wins the largest share; -1 if it wins none.
 
     Args:
         winners: winning map of each stimulus, ``[N]``.

@@ -276,7 +276,7 @@ class WTAInhibition:
 
         Args:
             spikes: ``[C, H, W]`` or ``[1, C, H, W]``, nonzero for a spike.
-            membranes: potentials before the reset, same shape.
+            membranes: potentials before the reset, shaped like `spikes`.
 
         Returns:
             ``(filtered, winner_mask)``, shaped like `spikes`: the spikes of the winners only, of

@@ -107,7 +107,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     _check_archive(data, path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about tensors that are rejected below
+            warnings.simplefilter("ignore")  # warnings about tensors that are rejected below
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # PyTorch's own message recommends loading the file in a way that could run code in it.

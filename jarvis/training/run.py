@@ -96,7 +96,7 @@ class History:
 
 
 def batches(n: int, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
-    """Indices of n samples in batches of `size`, in the given order or else ascending."""
+    """Indices of n samples in batches of `size`, in the given order, by default ascending."""
     yield from (torch.arange(n) if order is None else order).split(size)
 
 
@@ -496,7 +496,7 @@ class GradientRun(Run):
         self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr)
         self.lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.trained = distributed.wrap(model)
-        self.sums: dict[str, float] = {}  # over the samples of this epoch
+        self.sums: dict[str, float] = {}  # of metrics, over the samples of this epoch
         self._same = {
             "batch_size": batch_size,
             "data": description(train_set, described),

@@ -115,7 +115,7 @@ def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
                 before[name].remove(back)
 
     if before[start]:
-        raise ValueError(f"{before[start]} send to the input {start!r} of the NIR graph")
+        raise ValueError(f"nodes {before[start]} send to the input {start!r} of the NIR graph")
     links, name = [], start
     while True:
         way = after[name]

@@ -56,7 +56,7 @@ def threshold_from_nir(threshold: float, dtype: np.dtype) -> float:
 
 
 def milliseconds(seconds: float) -> float:
-    """Convert seconds to ms such that ms / 1000 gives exactly the same number.
+    """Convert seconds to ms, so that the result divided by 1000 is exactly the given number.
 
     Example:
         >>> milliseconds(0.07 / 1000)
@@ -106,7 +106,7 @@ def fold(steps: list[Map | Cells]) -> None:
     for before, cells in pairwise([None, *steps]):
         if not isinstance(cells, Cells):
             continue
-        scaled = bool((np.abs(cells.gain - 1.0) > 1e-6).any())  # otherwise only rounding
+        scaled = bool((np.abs(cells.gain - 1.0) > 1e-6).any())  # less is rounding
         bias = None if cells.loop is None else cells.loop.bias
         if not scaled and bias is None:
             continue

@@ -34,7 +34,7 @@ class Record(NamedTuple):
     """The spikes of one step. Every tensor is ``[B, C, H, W]``."""
 
     x: Tensor  #: the input
-    spikes: tuple[Tensor, ...]  #: of conv1, conv2 and conv3, bool
+    spikes: tuple[Tensor, ...]  #: spikes of conv1, conv2 and conv3, bool
     #: for each unit of pool1 and pool2, the pixel of its square that it passed on, or `SILENT`
     indices: tuple[Tensor, ...]
     #: neurons of conv1, conv2 and conv3 that were reset, including inhibited ones, bool

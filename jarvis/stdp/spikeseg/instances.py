@@ -20,7 +20,7 @@ from jarvis.stdp.spikeseg.decoder import Nodes, Record, attribute, spikes_before
 from jarvis.stdp.spikeseg.network import SpikeSEG, SpikeSEGState
 from jarvis.support.checks import check_choice, check_number
 
-_CHUNK = 512  #: class spikes that are decoded at once
+_CHUNK = 512  #: number of class spikes that are decoded at once
 
 
 class Unravelled(NamedTuple):

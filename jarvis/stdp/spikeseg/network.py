@@ -35,7 +35,7 @@ class SpikeSEGState(NamedTuple):
     """State of the encoder for one batch of stimuli. Every tensor is ``[B, C, H, W]``."""
 
     step: int  #: number of steps so far
-    potentials: tuple[Tensor, ...]  #: of conv1, conv2, conv3, after the reset
+    potentials: tuple[Tensor, ...]  #: potentials of conv1, conv2 and conv3 after the reset
     times: dict[str, Tensor]  #: by layer: int32 step of each unit's first spike, or `NEVER`
     records: tuple[Record, ...]  #: spikes and pooling indices of each step, for the decoder
 
@@ -179,7 +179,7 @@ class SpikeSEG(nn.Module):
         Args:
             x: input spikes of this step, ``[B, C_in, H, W]``, or ``[C_in, H, W]`` for one sample.
             state: the state to continue from; None: the network's own state, which is then
-                replaced. At the first step after `reset_state` it is the initial state.
+                replaced. At the first step after `reset_state`, it is the initial state.
 
         Raises:
             ValueError: for input whose shape does not match the network or the state.

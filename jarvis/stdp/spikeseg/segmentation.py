@@ -68,7 +68,7 @@ class PixelCounts:
     false if no true pixel is that close. Other pixels within the tolerance are not counted.
     """
 
-    tolerance: int = 1  #: pixels
+    tolerance: int = 1  #: in rows and in columns, pixels
     found: int = 0
     missed: int = 0
     false: int = 0
@@ -79,7 +79,7 @@ class PixelCounts:
 
         Args:
             predicted: ``[T, H, W]`` bool.
-            truth: the true pixels, same shape.
+            truth: the true pixels, shaped like `predicted`.
 
         Raises:
             ValueError: for masks of different shapes.

@@ -24,7 +24,7 @@ def conv_step(
             used.
         x: input spikes ``[B, C_in, H, W]``.
         v: potentials ``[B, C_out, H, W]``.
-        fired: neurons that have already fired, bool, same shape.
+        fired: neurons that have already fired, bool, shaped like `v`.
         once: whether neurons that have already fired are kept from firing again.
         inhibit: whether only the map with the highest potential fires at each location (with
             `once`, only the first map ever); other maps at their threshold are reset without a
