@@ -50,7 +50,8 @@ class Augmentation:
 
     Args:
         channels: all channels of a sample are shifted by the same integer, uniform in
-            ``[-channels, channels]``; events that leave the range are lost. SHD: 40 of 700.
+            ``[-channels, channels]``; events that leave the range are lost. A typical value for
+            SHD's 700 channels is 40.
         delay: all times of a sample are delayed by the same amount, uniform in ``[0, delay]`` ms.
         stretch: all times of a sample are multiplied by the same factor, uniform in
             ``[1 - stretch, 1 + stretch]``; `stretch` must be in [0, 1).

@@ -64,8 +64,8 @@ def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600)
 def generate_words(part: str, n: int, n_events: int = 600) -> SpokenDigits:
     """Words of 12 fictitious speakers in SHD's format; test words come from only two of them.
 
-    A word is a sequence of four overlapping sweeps. In each sweep two formants move linearly from
-    one channel to another; events scatter around them with N(0, 12^2) channels. The class cannot be
+    A word is a sequence of four overlapping sweeps. In each sweep, two formants move linearly from
+    one channel to another; events scatter around them by N(0, 12^2) channels. The class cannot be
     determined from the spike counts of the channels, only from the spike times. Each speaker has a
     pitch (a factor of 0.9 to 1.1 on channels) and a tempo (a factor of 0.8 to 1.2 on times); each
     word varies both slightly. A tenth of the events are noise.

@@ -306,7 +306,7 @@ def _check_readout_state(name: str, state: Any, wanted: ReadoutState) -> None:
 class ClassifierState(NamedTuple):
     """State of a classifier between two steps.
 
-    With ``state._replace(readout=None)`` the neurons continue, but only later steps are scored.
+    With ``state._replace(readout=None)``, the neurons continue, but only later steps are scored.
     """
 
     hidden: tuple  #: the state of each hidden layer, first to last

@@ -161,7 +161,7 @@ def fan_out(synapses: Synapses, shape: Sequence[int] | None = None) -> Tensor:
         ``[n_pre]``, or the given shape for a convolution.
 
     Raises:
-        ValueError: for an invalid matrix or shape, or padding other than with zeros.
+        ValueError: for an invalid matrix or shape, or padding with anything but zeros.
 
     Example:
         >>> fan_out(torch.tensor([[0.5, 0.0, -1.0], [0.0, 0.0, 0.0]])).tolist()

@@ -93,7 +93,7 @@ def starting_points(
             neurons on a circle of radius `std`.
         std: spread, ms.
         generator: source of randomness for "normal".
-        inputs: whether this is the input population.
+        inputs: whether the population is the input.
 
     Raises:
         ValueError: for an unknown layout, or a circle if `n_dims` is not 2.
@@ -295,7 +295,7 @@ class FreeDelays(Delays):
 
 
 class _SpatialDelays(Delays):
-    """Delays from positions, each scaled by ``1 + eps (1 + tanh theta) / 2``, at most ``1 + eps``.
+    """Delays from positions, each times ``1 + eps (1 + tanh theta) / 2``, at most ``1 + eps``.
 
     `theta` has one parameter per synapse, initially 0; with ``eps=0`` there is no `theta`.
     """

@@ -7,9 +7,9 @@ For every stimulus, a list of input spikes over T steps::
     dw = +a_plus w (1 - w)    where the input fired no later than the winner
          -a_minus w (1 - w)   where it fired later, or not at all     (`order_rule.order_stdp`)
 
-Stimuli are presented one after another; each starts with the weights that the previous one left.
-All loops are compiled and event-driven, and run on the CPU (`kernels/conv_events.py`,
-`kernels/conv_stdp.py`).
+Stimuli are presented one after another; learning from each starts with the weights that the
+previous one left. All loops are compiled and event-driven, and run on the CPU
+(`kernels/conv_events.py`, `kernels/conv_stdp.py`).
 
 Source: Kheradpisheh, Ganjtabesh, Thorpe & Masquelier 2018, Neural Networks 99:56.
 """
@@ -65,7 +65,7 @@ class ConvSTDP(nn.Module):
         weight: ``[out_channels, in_channels, k, k]``.
         thresholds: ``[out_channels]``, raised by wins if homeostasis is enabled.
         wins: ``[out_channels]``, number of wins of each map so far.
-        n_seen: number of stimuli learned from.
+        n_seen: number of stimuli from which the layer has learned.
 
     Raises:
         ValueError: for sizes below 1, or a threshold that is not positive.
@@ -246,7 +246,7 @@ class ConvSTDP(nn.Module):
         return [*every, self.wta.dead_after] if self.wta.enable_homeostasis else every
 
     def _revived(self, packed: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
-        """The weights, with noise added for maps that won too rarely since the last count."""
+        """The weights, with noise added to those of maps that rarely won since the last count."""
         dead = self.recent < self.wta.dead_share * self.wta.dead_after
         self.recent.zero_()
         if not dead.any():

@@ -102,7 +102,7 @@ class LayerwiseRun(Run):
         return (self.seed * 1_000_003 + self.stage) * 1_000_003 + self.epoch
 
     def learn(self, index: Tensor) -> float:
-        """Learn from some stimuli; returns NaN, since there is no loss."""
+        """Learn from the stimuli at `index`; return NaN, since there is no loss."""
         assert self.name is not None
         layer = self.layers[self.name]
         if self.done == 0:
@@ -111,7 +111,7 @@ class LayerwiseRun(Run):
         return math.nan
 
     def end_epoch(self) -> dict[str, Any]:
-        """End the epoch and return its record; also end the layer if a stopping rule applies."""
+        """End the epoch and return its record; the layer is finished if a stopping rule applies."""
         assert self.name is not None
         layer, name = self.layers[self.name], self.name
         learner = STDPLearner(layer.stdp)

@@ -116,7 +116,7 @@ class TraceRule:
                 )
 
     def _state(self, state: Any, pre: Tensor, post: Tensor) -> Any:
-        """The given state, checked, or a fresh one."""
+        """The given state, after a check; None: the initial state."""
         fresh = self.initial_state(pre, post)
         if state is None:
             return fresh

@@ -153,7 +153,7 @@ def pick_winners(
         n_steps: T, number of time steps.
 
     Raises:
-        ValueError: for tensors that are not both ``[C, H, W]`` with the same shape.
+        ValueError: unless both tensors are ``[C, H, W]`` and have the same shape.
 
     Example:
         >>> steps = torch.tensor([[[3, 1]], [[1, 0]]])  # two maps of 1 x 2

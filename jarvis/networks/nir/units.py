@@ -66,7 +66,7 @@ def milliseconds(seconds: float) -> float:
 
 
 def each(function: Callable[[float], float], values: np.ndarray) -> np.ndarray:
-    """Apply `function` to every value in float64, only once for equal values."""
+    """Apply `function` to every value in float64, with a single call for equal values."""
     different, where = np.unique(values, return_inverse=True)
     found = np.array([function(float(value)) for value in different], dtype=np.float64)
     return found[where].reshape(values.shape)
