@@ -20,7 +20,7 @@ def class_labels(name: str, targets: Tensor | Sequence[int], n_classes: int) -> 
         ValueError: for fractions (regression is not supported), or labels out of range.
     """
     n_classes = check_integer(f"{name}: n_classes", n_classes, at_least=0)
-    why = f"labels of n_classes={n_classes}, -1 for none; regression is not supported"
+    why = f"labels for n_classes={n_classes}, or -1 for none; regression is not supported"
     return whole_numbers(f"{name}: targets", targets, at_least=-1, below=n_classes or None, why=why)
 
 
@@ -39,7 +39,7 @@ class ArrayDataset(Dataset):
 
     Attributes:
         inputs: ``[N, ...]``, float32 in [0, 1], or uint8, which indexing scales to [0, 1].
-        targets: ``[N]``, int64 class labels; -1 for a sample without one.
+        targets: ``[N]``, int64 class labels; -1 for a sample without a label.
         n_classes: number of classes.
         source: content and origin of the data, in one line.
 

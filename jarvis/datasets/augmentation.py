@@ -22,7 +22,7 @@ def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
 def _outside(
     values: Tensor, longest: float, ends: Tensor, counts: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Whether each event's value is outside the random interval in [0, end] of its sample."""
+    """Whether each value is outside a random interval drawn for its sample within [0, end]."""
     n = len(ends)
     span = _uniform(n, 0.0, longest, generator).minimum(ends)
     start = _uniform(n, 0.0, 1.0, generator) * (ends - span)
@@ -50,7 +50,8 @@ class Augmentation:
 
     Args:
         channels: all channels of a sample are shifted by the same integer, uniform in
-            ``[-channels, channels]``; events that leave the range are lost. SHD: 40 of 700.
+            ``[-channels, channels]``; events that leave the range are lost. A typical value for
+            SHD's 700 channels is 40.
         delay: all times of a sample are delayed by the same amount, uniform in ``[0, delay]`` ms.
         stretch: all times of a sample are multiplied by the same factor, uniform in
             ``[1 - stretch, 1 + stretch]``; `stretch` must be in [0, 1).
@@ -110,7 +111,7 @@ class Augmentation:
         return self != Augmentation()
 
     def __call__(self, events: Events, generator: torch.Generator | None = None) -> Events:
-        """Augment the samples of a batch, except for the blending.
+        """Apply all changes except `blend` to the samples of a batch.
 
         Raises:
             ValueError: for events in steps, or for units with more than one axis.

@@ -29,9 +29,9 @@ from jarvis.support.checks import check_choice, check_integer, check_number
 
 KINDS = ("none", "ring", "star")
 
-_APART, _HALF = 7, 3.0  # distance between a figure's strokes and half their length, pixels
+_APART, _HALF = 7, 3.0  # distance between a figure's strokes; half the length of a stroke, pixels
 _BOX = 3 * _APART  # side of a figure, pixels
-_CLEAR = 23  # side of the square without the centre of any other stroke, pixels
+_CLEAR = 23  # side of the square around a figure that is free of other strokes' centres, pixels
 #: Directions of a figure's strokes, row by row, in units of 45 degrees from x to y; None stands
 #: for any direction.
 _TURNS = {
@@ -78,8 +78,8 @@ class Figure(NamedTuple):
     """One scene."""
 
     events: Events  #: events of one sample, T steps, units ``(1, H, W)``
-    kind: int  #: 0 none, 1 ring, 2 star
-    centre: Tensor  #: ``[2]``, y and x in pixels in the middle of the scene; NaN without a figure
+    kind: int  #: 0 (no figure), 1 (ring) or 2 (star)
+    centre: Tensor  #: ``[2]``, the figure's y and x, pixels, halfway in time; NaN without a figure
     mask: Tensor  #: ``[T, H, W]`` bool: the pixels of the figure's strokes
 
 
@@ -91,7 +91,7 @@ def _points(y: float, x: float, angle: float) -> np.ndarray:
 
 
 def _strokes(rng: np.random.Generator, kind: int, config: FigureConfig) -> tuple:
-    """Points of all strokes at the middle time ``[n, 2]``, the owner of each point, the centre."""
+    """Points ``[n, 2]`` at the middle time, which of them are the figure's, and its centre."""
 
     def drawn(y: float, x: float, turn: int | None) -> np.ndarray:
         dy, dx = rng.normal(0, config.jitter, 2)
@@ -116,7 +116,7 @@ def _strokes(rng: np.random.Generator, kind: int, config: FigureConfig) -> tuple
 
 
 def _scene(split: str, index: int, config: FigureConfig) -> tuple:
-    """Events ``[T, H, W]``, the figure's pixels ``[T, H, W]``, its kind, its centre ``[2]``."""
+    """Events ``[T, H, W]``, and the figure's pixels ``[T, H, W]``, kind and centre ``[2]``."""
     rng = np.random.default_rng((SPLITS.index(split), index))
     kind = index % len(KINDS)
     points, own, centre = _strokes(rng, kind, config)
@@ -139,8 +139,8 @@ class FigureDataset(Dataset):
 
     Attributes:
         events: `Events` of all N scenes, T steps, units ``(1, H, W)``.
-        kinds: ``[N]`` int64: 0 none, 1 ring, 2 star.
-        centres: ``[N, 2]`` float32, y and x in pixels; NaN without a figure.
+        kinds: ``[N]`` int64: 0 (no figure), 1 (ring) or 2 (star).
+        centres: ``[N, 2]`` float32, y and x of each figure, pixels; NaN without a figure.
         masks: ``[N, T, H, W]`` bool: the pixels of the figure's strokes.
         source: content of the data set, in one line.
 

@@ -17,7 +17,7 @@ from jarvis.support.checks import check_integer
 #: Corners of the camera's path, pixels (x, y): a triangle with one saccade for each side.
 CORNERS = ((0.0, 0.0), (2.5, 5.0), (5.0, 0.0))
 
-SACCADE_MS = 100  #: duration of a saccade, with a step of 1 ms
+SACCADE_MS = 100  #: duration of a saccade, in steps of 1 ms
 
 SIZE = 24  #: side in pixels to which the 8x8 pixels of a digit are enlarged
 
@@ -44,7 +44,7 @@ def nmnist_like(split: str = "train", *, n: int | None = None) -> EventDataset:
         n: number of recordings, from the start of the split; None for all.
 
     Returns:
-        Events of units ``(2, 34, 34)``, channel 0 ON, 1 OFF, times in ms from 0 to 300.
+        Events with units ``(2, 34, 34)`` (channel 0: ON, 1: OFF) and times from 0 to 300 ms.
 
     Source: the camera's path follows Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci.
     9:437.

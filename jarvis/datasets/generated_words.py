@@ -9,7 +9,7 @@ import torch
 from jarvis.datasets.spoken_digits import CHANNELS, CLASSES, SpokenDigits, Words, split_of
 from jarvis.support.checks import check_integer
 
-#: First and last channel of the two formants of each sweep.
+#: For each sweep, the first and last channel of each of its two formants.
 SWEEPS = (
     ((80, 160), (420, 330)),
     ((200, 120), (360, 520)),
@@ -28,7 +28,7 @@ SIZES = {"train": 2000, "test": 500}
 
 SWEEP_MS = 110.0  # duration of a sweep
 
-APART_MS = 70.0  # from one onset to the next
+APART_MS = 70.0  # from the onset of a sweep to the onset of the next
 
 WIDTH = 12.0  # standard deviation of a formant, channels
 
@@ -42,12 +42,12 @@ def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600)
 
     Args:
         split: "train", "val", "train+val" or "test", as in `shd`.
-        n: number of words in the training part ("train" and "val" together) or in the test part;
-            None for 2000 or 500, respectively.
+        n: number of words in the training set ("train" and "val" together) or in the test set;
+            None: 2000 or 500.
         n_events: mean number of events per word. SHD has about 7500.
 
     Returns:
-        Events of 700 channels, times in ms. `generate_words` describes the words.
+        Events of 700 channels, with times in ms. `generate_words` describes the words.
 
     Example:
         >>> shd_like("test")
@@ -60,12 +60,12 @@ def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600)
     )
 
 
-@lru_cache(maxsize=4)  # the training part is requested once per split
+@lru_cache(maxsize=4)  # the training set is requested once per split
 def generate_words(part: str, n: int, n_events: int = 600) -> SpokenDigits:
     """Words of 12 fictitious speakers in SHD's format; test words come from only two of them.
 
-    A word is a sequence of four overlapping sweeps. In each sweep two formants move linearly from
-    one channel to another; events scatter around them with N(0, 12^2) channels. The class cannot be
+    A word is a sequence of four overlapping sweeps. In each sweep, two formants move linearly from
+    one channel to another; events scatter around them by N(0, 12^2) channels. The class cannot be
     determined from the spike counts of the channels, only from the spike times. Each speaker has a
     pitch (a factor of 0.9 to 1.1 on channels) and a tempo (a factor of 0.8 to 1.2 on times); each
     word varies both slightly. A tenth of the events are noise.

@@ -127,7 +127,7 @@ def digits(split: str = "train") -> ArrayDataset:
     Returns:
         inputs ``[N, 1, 8, 8]`` in [0, 1].
 
-    Source: Alpaydin & Kaynak 1998, UCI Optical Recognition of Handwritten Digits (its test part).
+    Source: Alpaydin & Kaynak 1998, UCI Optical Recognition of Handwritten Digits (its test set).
 
     Example:
         >>> digits("test")
@@ -205,7 +205,7 @@ def folder(
         raise ValueError(f"folder: size={size!r} must be one number of pixels, or two")
     height, width = sides
     for side in (height, width):
-        check_integer("size", side, at_least=1, why="of height and width, pixels")
+        check_integer("size", side, at_least=1, why="it is a height or width, pixels")
     root = Path(path).expanduser()
     files, labels, classes = listed(root)
     shares = [share(file.relative_to(root).as_posix()) for file in files]

@@ -221,8 +221,8 @@ def nmnist(split: str = "train", *, n: int | None = None, download: bool = True)
         download: whether to download missing files into the cache, which needs the package tonic.
 
     Returns:
-        Events of units ``(2, 34, 34)``, channel 0 ON, 1 OFF, times in ms; `binned` converts them to
-        steps.
+        Events with units ``(2, 34, 34)`` (channel 0: ON, 1: OFF) and times in ms; `binned` converts
+        the times to steps.
 
     Raises:
         MissingDataError: if the data set is not on this machine and cannot be downloaded.

@@ -8,8 +8,8 @@ is the point (y, x), a satellite is a disc, and a pixel is covered if it lies wi
   events in front of it. The pixels that it covers at t but not at t + 1 darken, which causes OFF
   events behind it. Each of these pixels fires with probability 0.8.
 - **Stars**: 20 points that drift together, 0.2 pixels per frame, in one direction. A star lights
-  the nearest pixel. In a frame in which that pixel changes, the new one fires ON and the old one
-  OFF, each with probability 0.8; otherwise the star is silent.
+  the nearest pixel. If another pixel becomes the nearest in a frame, this pixel fires ON and the
+  former one OFF, each with probability 0.8; otherwise the star is silent.
 - **Noise**: each pixel fires in each frame with probability 0.005, ON and OFF equally often.
 
 Satellites and stars stay within the field of view in all frames; their positions are uniform under
@@ -35,9 +35,9 @@ from jarvis.datasets.arrays import SPLITS
 from jarvis.encoding.events import Events
 from jarvis.support.checks import check_choice, check_integer, check_number
 
-NOISE, STAR = 0, 255  # owners of events; 1, 2, ... are the satellites
+NOISE, STAR = 0, 255  # sources of events: noise and stars; 1, 2, ... are the satellites
 
-_SKY, _FIRING, _NOISE = range(3)  # independent random streams: options affect only one of them
+_SKY, _FIRING, _NOISE = range(3)  # random streams; an option affects only one of them
 
 _SEEDS = {"train": 0, "val": 1, "test": 2}
 
@@ -81,7 +81,7 @@ class SceneConfig:
             low, high = getattr(self, name)
             if not least <= low <= high:
                 raise ValueError(
-                    f"SceneConfig: {name}={(low, high)} must be (smallest, largest), from {least}"
+                    f"SceneConfig: {name}={(low, high)} must be (smallest >= {least}, largest)"
                 )
         if not self.counts or not all(0 <= count < STAR for count in self.counts):
             raise ValueError(f"SceneConfig: counts={self.counts} must be numbers from 0 to 254")
@@ -104,9 +104,9 @@ class Scene(NamedTuple):
         events: `Events` of one sample, T steps, units ``(2, H, W)``: channel 0 ON, 1 OFF.
         labels: ``[T, H, W]`` uint8, the ground truth: 0, or the number 1 .. S of the satellite.
         n_satellites: number of satellites.
-        boxes: ``[T, S, 4]`` int16, (y0, x0, y1, x1) of the ground truth, ends exclusive; -1 if
-            there is none.
-        owners: ``[E]`` uint8, source of each event: 0 noise, 1 .. S a satellite, 255 a star.
+        boxes: ``[T, S, 4]`` int16, (y0, x0, y1, x1) of the ground truth, ends exclusive; -1 where
+            there is no satellite.
+        owners: ``[E]`` uint8, source of each event: 0 (noise), 1 .. S (a satellite), 255 (a star).
     """
 
     events: Events
@@ -208,7 +208,10 @@ def covered(centres: np.ndarray, diameter: float, size: int) -> np.ndarray:
 
 
 def _changes(sky: Sky, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """For each owner, yield positions ``(t, channel, y, x)`` at which the brightness changes."""
+    """Yield each source of events, and ``(t, channel, y, x)`` where it changes the brightness.
+
+    A source is the number of a satellite, or `STAR` for all stars.
+    """
     for i, diameter in enumerate(sky.diameters):
         disc = covered(sky.satellites[:, i], diameter, size)
         before, after = disc[:-1], disc[1:]
@@ -222,7 +225,7 @@ def _changes(sky: Sky, size: int) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def scene_events(sky: Sky, split: str, index: int, config: SceneConfig) -> tuple:
-    """The camera's events: steps ``[E]``, units ``[E]``, owners ``[E]``, sorted by step and unit.
+    """The camera's events, sorted by step and unit: steps, units and sources, each ``[E]``.
 
     A pixel fires at most once per frame and channel. An event with several causes is attributed to
     the first satellite among them, otherwise to a star, otherwise to noise.
@@ -234,8 +237,8 @@ def scene_events(sky: Sky, split: str, index: int, config: SceneConfig) -> tuple
         fires = rng.random(places.shape[1]) < config.p_fire
         keys.append(np.ravel_multi_index(tuple(places[:, fires]), shape))
         owners.append(np.full(len(keys[-1]), owner, dtype=np.uint8))
-    # There is one random word per pixel and frame: its size determines whether the pixel fires, and
-    # its last bit determines the channel. So all events that occur with less noise also occur with
+    # There is one random integer per pixel and frame: its size determines whether the pixel fires,
+    # and its last bit determines the channel. So events that occur with less noise also occur with
     # more noise.
     words = _rng(split, index, _NOISE).integers(
         0, 1 << 32, config.n_frames * size * size, dtype=np.uint32
@@ -258,7 +261,7 @@ class SceneDataset(Dataset):
 
     Attributes:
         events: `Events` of all N scenes, T steps, units ``(2, H, W)``: channel 0 ON, 1 OFF.
-        owners: ``[E]`` uint8, source of each event: 0 noise, 1 .. S a satellite, 255 a star.
+        owners: ``[E]`` uint8, source of each event: 0 (noise), 1 .. S (a satellite), 255 (a star).
         n_satellites: ``[N]`` int64, number of satellites in each scene.
         skies: positions of all objects, one `Sky` per scene.
         source: content of the data set, in one line.
@@ -301,12 +304,12 @@ class SceneDataset(Dataset):
 
     @cached_property
     def labels(self) -> Tensor:
-        """``[N, T, H, W]`` uint8: the ground truth of all scenes, 0 or the satellite's number."""
+        """``[N, T, H, W]`` uint8: `Scene.labels` of all scenes."""
         return torch.stack([_labels(self.masks(i)) for i in range(len(self))])
 
     @cached_property
     def boxes(self) -> Tensor:
-        """``[N, T, S, 4]`` int16: (y0, x0, y1, x1) of the ground truth, ends exclusive, or -1."""
+        """``[N, T, S, 4]`` int16: `Scene.boxes` of all scenes."""
         return torch.stack([_boxes(self.masks(i)) for i in range(len(self))])
 
     def __repr__(self) -> str:

@@ -34,14 +34,14 @@ def shd(split: str = "train", *, download: bool = True, check: bool = True) -> S
     recordings.
 
     Args:
-        split: "train" (the training part without speakers 6 and 7), "val" (speakers 6 and 7, since
-            the published set has no validation split), "train+val" (the whole training part) or
+        split: "train" (the training set without speakers 6 and 7), "val" (speakers 6 and 7, since
+            no validation set was published), "train+val" (the whole training set) or
             "test" (mostly speakers 4 and 5, who are in no other split).
         download: whether to download missing files into the cache, which needs the package tonic.
         check: whether to check every event for impossible values, which takes a second.
 
     Returns:
-        Events of 700 channels, times in ms; 20 classes, "zero" to "nine" and "null" to "neun".
+        Events of 700 channels, with times in ms; 20 classes, "zero" to "nine" and "null" to "neun".
 
     Raises:
         MissingDataError: if the set is not on this machine and cannot be downloaded.
@@ -80,7 +80,7 @@ def read_shd(part: str, *, download: bool = True, check: bool = True) -> SpokenD
 def shd_file(part: str, download: bool = True) -> Path:
     """The path of ``shd_{part}.h5``, unpacked into the cache or downloaded if necessary."""
     name = f"SHD/shd_{part}.h5"
-    for place in data_folders():  # in each folder an unpacked file has precedence
+    for place in data_folders():  # in each folder, an unpacked file takes precedence
         for path in (place / name, place / f"{name}.gz"):
             if not path.is_file():
                 continue

@@ -20,9 +20,9 @@ CLASSES = 20
 
 LONGEST = 30.0  #: longest plausible time, s; later times cannot be in seconds
 
-#: Speakers of the training part held out for validation, since the published set has no validation
-#: split. A linear classifier that was not trained on these speakers recognises 55 % of their words,
-#: which is the median over the ten speakers.
+#: Speakers of the training set held out for validation, since no validation set was published. A
+#: linear classifier that was not trained on these speakers recognises 55 % of their words, which is
+#: the median of such results over the ten speakers.
 VAL_SPEAKERS = (6, 7)
 
 # Times are kept in float16, as in the file. There are only 65 536 float16 values; the time in ms or
@@ -83,7 +83,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Grid:
-    """`n_steps` time steps of `dt` ms. Events move to the nearest step; later events are lost."""
+    """`n_steps` steps of `dt` ms. Events move to the nearest step; any after the last are lost."""
 
     dt: float
     n_steps: int
@@ -102,12 +102,12 @@ def _on_clock(ms: np.ndarray, grid: Grid) -> np.ndarray:
 class SpokenDigits(Dataset):
     """Labelled words in memory: ``dataset[i] -> (events of one word, label)``.
 
-    Indexing with a list or slice returns a batch. Events are `Events` of 700 channels, times in
+    Indexing with a list or slice returns a batch. Words are `Events` of 700 channels, with times in
     ms, or in steps after `on_grid`. Parts of a data set share its memory.
 
     Attributes:
-        words: the events of all words read; the set consists of those at `index`.
-        index: ``[N]`` int64, indices of the words.
+        words: the events of all words read; the set consists of the words at `index`.
+        index: ``[N]`` int64, indices in `words` of the words of this set.
         targets: ``[N]`` int64, labels: 0-9 for zero to nine, 10-19 for null to neun.
         speakers: ``[N]`` int64, speaker of each word.
         names: names of the classes.
@@ -225,7 +225,7 @@ class SpokenDigits(Dataset):
 
     @property
     def events(self) -> Events:
-        """All words as one batch; SHD's training part takes 0.5 GB in this form."""
+        """All words as one batch; SHD's training set takes 0.5 GB in this form."""
         return self._events(slice(None))
 
     @property
@@ -270,7 +270,7 @@ SPLITS = ("train", "val", "train+val", "test")
 
 
 def held_out(whole: SpokenDigits) -> tuple[SpokenDigits, SpokenDigits]:
-    """Split the training part into "train", without `VAL_SPEAKERS`, and "val", with only these."""
+    """Split the training set into "train", without `VAL_SPEAKERS`, and "val", with the rest."""
     names = " and ".join(map(str, VAL_SPEAKERS))
     rest = whole.by_speaker(VAL_SPEAKERS, others=True)
     kept = whole.by_speaker(VAL_SPEAKERS)

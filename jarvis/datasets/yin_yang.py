@@ -17,7 +17,7 @@ DOT = 0.1  #: radius of the dots at (0.25, 0.5) and (0.75, 0.5)
 
 CLASSES = ("yin", "yang", "dot")
 
-SAMPLES = {"train": (5000, 42), "val": (1000, 41), "test": (1000, 40)}  #: number and seed
+SAMPLES = {"train": (5000, 42), "val": (1000, 41), "test": (1000, 40)}  #: size, seed
 
 
 def yinyang_class(x: float, y: float) -> int:

@@ -306,7 +306,7 @@ def _check_readout_state(name: str, state: Any, wanted: ReadoutState) -> None:
 class ClassifierState(NamedTuple):
     """State of a classifier between two steps.
 
-    With ``state._replace(readout=None)`` the neurons continue, but only later steps are scored.
+    With ``state._replace(readout=None)``, the neurons continue, but only later steps are scored.
     """
 
     hidden: tuple  #: the state of each hidden layer, first to last
@@ -318,7 +318,7 @@ class ClassifierState(NamedTuple):
 
 
 class _Spiking(nn.Module):
-    """A stack of (synapses, neurons) and a read-out."""
+    """A stack of layers, each of synapses and neurons, and a read-out."""
 
     synapses: nn.ModuleList
     neurons: nn.ModuleList
@@ -358,7 +358,7 @@ class _Spiking(nn.Module):
             as those of `Readout`.
 
         Raises:
-            ValueError: for the state of a different network, with different options, or of a
+            ValueError: for the state of a network that differs in layers or options, or of a
                 different batch.
             TypeError: for a `state` or `return_state` with a read-out that is not a `Readout`.
 
@@ -384,9 +384,9 @@ class _Spiking(nn.Module):
         x = x.flatten(2)
         last = None if state is None else state.readout
         if isinstance(self.readout, Readout) and self.readout.neurons is None:
-            # The mean of a linear map is the map of the mean. This takes one product instead of T,
-            # and the gradient is the same in every step (with a sum it stays a view; with a mean it
-            # would not).
+            # The mean of a linear map is the map of the mean, which takes one product instead of T.
+            # The gradient is the same in every step: with `sum` it stays a view, with `mean` it
+            # would not.
             if stepped:
                 mean, last = self.readout._continue(x, last)
             else:

@@ -161,7 +161,7 @@ def fan_out(synapses: Synapses, shape: Sequence[int] | None = None) -> Tensor:
         ``[n_pre]``, or the given shape for a convolution.
 
     Raises:
-        ValueError: for an invalid matrix or shape, or padding other than with zeros.
+        ValueError: for an invalid matrix or shape, or padding with anything but zeros.
 
     Example:
         >>> fan_out(torch.tensor([[0.5, 0.0, -1.0], [0.0, 0.0, 0.0]])).tolist()
@@ -305,8 +305,8 @@ class EnergyModel:
     Memory traffic then dominates the cost. Each spike fetches the weights of its synapses again,
     and each update reads and writes a state variable. A dense layer, in contrast, fetches each
     weight once and reuses it for all samples of a batch, which this model does not take into
-    account. Leakage, clock, spike routing, threshold comparisons and biases are left out for both
-    kinds of network.
+    account. Leakage, clock, spike routing, threshold comparisons and biases are left out for
+    spiking and dense networks alike.
 
     Args:
         add: energy of an addition, pJ.

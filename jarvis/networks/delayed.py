@@ -1,4 +1,4 @@
-"""Linear maps with synaptic delays for use between layers of neurons, and a network with them."""
+"""Linear maps with synaptic delays, to use between layers of neurons, and a network of both."""
 
 import copy
 import math
@@ -30,7 +30,7 @@ from jarvis.surrogate import SurrogateSpike
 _CUT = 3.0
 #: A Gaussian below this width, in steps, is narrower than the interpolation between steps.
 _NARROW = 0.2
-#: Longest delay in steps; a state holds the inputs of as many steps as the longest delay.
+#: Upper limit of `max_delay`, in steps; a state holds the inputs of the last `max_delay`.
 _LONGEST = 1_000_000
 
 
@@ -99,7 +99,7 @@ def _generator(name: str, seed: int | torch.Generator | None) -> torch.Generator
 
 
 def _smoothed(y: Tensor, std: float) -> Tensor:
-    """``y [T, B, n]`` convolved in time with a Gaussian of `std` steps whose sum is 1."""
+    """``y [T, B, n]`` convolved in time with a Gaussian: standard deviation `std` steps, sum 1."""
     t = torch.arange(len(y), dtype=y.dtype, device=y.device)
     distance = (t - t.unsqueeze(1)).abs()
     reach = math.ceil(_CUT * std)
@@ -149,8 +149,8 @@ class DelayedLinear(nn.Module):
     Attributes:
         weight: ``[n_out, n_in]``, initially uniform in +- 1/sqrt(n_in), as in `nn.Linear`.
         delays: ``[n_out, n_in]`` ms, initially uniform in [0, max_delay]. A parameter may drift
-            beyond these limits; the limit is then used in its place, and it receives only gradients
-            that move it back.
+            beyond these limits; the limit is then used in its place, and the parameter receives
+            only gradients that move it back.
         bias: ``[n_out]``, or None.
 
     Raises:

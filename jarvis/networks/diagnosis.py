@@ -14,19 +14,20 @@ from jarvis.support.checks import check_tensor, check_type, whole_numbers
 from jarvis.training.devices import seeded
 
 # A unit counts as saturated if it fires in nine steps out of ten, and a layer counts as silent or
-# saturated if most of its units are. Adam's steps are invariant to a common factor of the gradient;
-# beyond these bounds, Adam starts to follow rounding errors rather than a direction.
+# saturated if nine tenths of its units are.
 _SATURATED, _MOST = 0.9, 0.9
 
+# Bounds on the size of a gradient. A common factor of all gradients does not change Adam's steps,
+# but beyond these bounds, Adam starts to follow rounding errors rather than a direction.
 _VANISHED, _EXPLODED = 1e-7, 1e3
 
 _RATIO = 1e-4
 
-_GROWN = 1e3  # over a recurrent layer's steps; about 10 at most in a healthy layer
+_GROWN = 1e3  # growth of the gradient over a recurrent layer's steps; at most about 10 if healthy
 
 _LARGE_INPUT = 20.0
 
-_CHANGED = 1e-4  # relative to the largest score; exceeds rounding errors of the same sum
+_CHANGED = 1e-4  # change of a score relative to the largest score; exceeds rounding errors
 
 
 @dataclass
@@ -35,7 +36,7 @@ class LayerReport:
 
     name: str
     rate: float  #: mean spikes per unit and step, 0 to 1
-    rate_hz: float  #: the same in Hz
+    rate_hz: float  #: mean firing rate of a unit, Hz
     silent: float  #: fraction of units that never fire in the batch
     saturated: float  #: fraction of units that fire in nine steps out of ten or more
 
@@ -45,7 +46,7 @@ class Diagnosis:
     """What `diagnose` found: per-layer activity, per-parameter gradients, and advice."""
 
     layers: list[LayerReport] = field(default_factory=list)
-    gradients: dict[str, float] = field(default_factory=dict)  #: root mean square per parameter
+    gradients: dict[str, float] = field(default_factory=dict)  #: root mean square, by parameter
     problems: list[str] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)  #: further measurements, by name
 
@@ -121,7 +122,7 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
     def keep(name: str):
         def hook(module, args, output):
             spikes[name] = output[0].detach()
-            given = args[0] if isinstance(args[0], Tensor) else args[0][0]  # several inputs
+            given = args[0] if isinstance(args[0], Tensor) else args[0][0]  # the first of several
             if module.recurrent is not None and given.requires_grad:
                 currents[name] = given
 
@@ -199,7 +200,7 @@ def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosi
         return
     x = x.clone()  # a view of one repeated step would be summed differently
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()  # in training mode dropout and batch normalisation mix samples by design
+    model.eval()  # in training mode, dropout and batch normalisation mix samples by design
     try:
         first, again = (_scores(model, x) for _ in range(2))
         scale = _CHANGED * first.abs().max().item()

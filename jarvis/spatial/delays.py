@@ -64,7 +64,7 @@ def manhattan_delays(pre: Tensor, post: Tensor) -> Tensor:
 
 
 def grid_points(n: int, n_dims: int) -> Tensor:
-    """The first `n` points of an integer grid of side ``ceil(n^(1/D))``, the first axis fastest.
+    """The first `n` points of an integer grid of side ``ceil(n^(1/D))``; x varies fastest.
 
     Example:
         >>> grid_points(5, 2).tolist()
@@ -86,14 +86,14 @@ def starting_points(
 
     Args:
         n: number of neurons.
-        n_dims: D.
+        n_dims: D, number of dimensions.
         layout: "normal": every coordinate is drawn from N(0, std^2). "line": inputs lie at equal
             steps from ``-2 std`` to ``2 std`` on the first axis; other neurons as for "normal".
             "circle" (2-D): inputs lie at equal angles on a circle of radius ``2 std``, other
             neurons on a circle of radius `std`.
         std: spread, ms.
         generator: source of randomness for "normal".
-        inputs: whether this is the input population.
+        inputs: whether the population is the input.
 
     Raises:
         ValueError: for an unknown layout, or a circle if `n_dims` is not 2.
@@ -121,9 +121,9 @@ def starting_points(
 def limited_delays(
     delays: Tensor, shortest: float, longest: float | None, saturate: bool, name: str = "delays"
 ) -> Tensor:
-    """Clamp delays to [shortest, longest], ms, such that clamped delays can recover.
+    """Clamp delays to [shortest, longest], ms, but let clamped delays recover.
 
-    A clamped delay receives a gradient only if a descent step moves it towards the limits.
+    A clamped delay receives a gradient only if a descent step moves it back towards this range.
 
     Args:
         delays: ``[n_pre, n_post]``, ms.
@@ -163,7 +163,7 @@ _SPATIAL = re.compile(r"([1-9])(?:([eg])(\d+\.?\d*|\.\d+))?")
 
 
 class Delays(nn.Module):
-    """Base class of all forms: the populations, their connections, and the limits of a delay.
+    """Base class of all forms of delays: stores populations, connections and limits.
 
     No neuron has a synapse onto itself: in a connection from a population to itself, the diagonal
     is 0, regardless of the limits, and is neither trained nor counted.
@@ -181,7 +181,7 @@ class Delays(nn.Module):
             `longest`.
     """
 
-    synaptic = ""  # name of the parameters, if any, with one number per synapse
+    synaptic = ""  # name of the parameters with one number per synapse, if there are any
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class NoDelays(Delays):
 
     def __init__(self, sizes: Sequence[int], connections: Pairs, **limits) -> None:
         super().__init__(sizes, connections, **limits)
-        self.register_buffer("_zero", torch.zeros(()), persistent=False)  # holds dtype and device
+        self.register_buffer("_zero", torch.zeros(()), persistent=False)  # for dtype and device
 
     def _unlimited(self, connection: int) -> Tensor:
         pre, post = self.connections[connection]
@@ -295,7 +295,7 @@ class FreeDelays(Delays):
 
 
 class _SpatialDelays(Delays):
-    """Delays from positions, each scaled by ``1 + eps (1 + tanh theta) / 2``, at most ``1 + eps``.
+    """Delays from positions, each times ``1 + eps (1 + tanh theta) / 2``, at most ``1 + eps``.
 
     `theta` has one parameter per synapse, initially 0; with ``eps=0`` there is no `theta`.
     """
@@ -417,12 +417,12 @@ def make_delays(
     inf    a free parameter, initially N(delay_mean, delay_std^2) ms
     D      the distance ``sqrt(0.01 + |r_i - r_j|^2)`` of learned positions in D dimensions
     DeEPS  that distance times ``1 + EPS (1 + tanh theta) / 2``, theta learned for each synapse
-    DgEPS  the same factor times a Manhattan distance on an integer grid of side
-           ``ceil(n^(1/D))`` times a learned scale; input positions have a learned origin
+    DgEPS  the same factor times a Manhattan distance on a grid of side ``ceil(n^(1/D))``
+           with a learned spacing; the grid of the inputs has a learned origin
     ====== ===================================================================================
 
     Args:
-        net: the form: "0", "inf", "3", "3e0.2", "3g0.2".
+        net: the form, such as "0", "inf", "3", "3e0.2" or "3g0.2".
         sizes: number of neurons of each population, inputs first: (n_in, n_hidden).
         connections: pairs (presynaptic, postsynaptic population): ((0, 1), (1, 1)) for a recurrent
             network. No neuron has a synapse onto itself: the diagonal of (1, 1) is 0.
@@ -441,8 +441,8 @@ def make_delays(
         a `Delays`; calling it returns a list of one ``[n_pre, n_post]`` matrix per connection, ms.
 
     Raises:
-        ValueError: for an unknown form, an invalid number, or a `layout` or `fixed_inputs` with a
-            form that has no positions.
+        ValueError: for an unknown form, an invalid number, or a `layout` or `fixed_inputs` that the
+            form does not support.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011.
 

@@ -43,7 +43,7 @@ from jarvis.support.checks import (
     check_values,
 )
 
-_EVENTS = 4096  # events whose synapses are processed together
+_EVENTS = 4096  # number of events whose synapses are processed together
 
 
 def _with_slopes(function: Callable, *arguments: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -59,8 +59,8 @@ def _with_slopes(function: Callable, *arguments: Tensor) -> tuple[Tensor, list[T
 def _crossing(spec: EventSpec, state: Sequence[Tensor]) -> Tensor:
     """The derivatives of a spike time with respect to the state at the start of its step.
 
-    Newton's method finds the time within the step at which the level of the neuron crosses 0. Each
-    variable of the state is ``[n]``, and the result is ``[variables, n]``.
+    Newton's method finds the time within the step at which the model's `level` crosses 0, where v
+    is at the threshold. Each variable of the state is ``[n]``; the result is ``[variables, n]``.
     """
     model, dt = spec.model, torch.full_like(state[0], spec.dt)
 
@@ -77,7 +77,7 @@ def _crossing(spec: EventSpec, state: Sequence[Tensor]) -> Tensor:
 
 
 def _arriving(steps: Tensor, delays: Tensor, n_steps: int) -> tuple[Tensor, Tensor]:
-    """The steps [E, H] at which spikes sent at `steps` arrive, and whether these are below T."""
+    """The steps [E, H] at which spikes sent at `steps` arrive, and whether each is below T."""
     at = steps.long().unsqueeze(1) + delays
     return at.clamp_max(n_steps - 1), at < n_steps
 
@@ -155,7 +155,7 @@ def backward(
 ) -> Gradients:
     """Propagate ``lam = dL/d(state)`` from the last step to the first.
 
-    The state is the one just after the events of a step. Where a spike arrives::
+    ``lam`` refers to the state just after the events of a step. Where a spike arrives::
 
         dL/dw += lam_i
         dL/d(delay) += w (lam_i / tau_syn - lam_v)      also to dL/dt of the spike that was sent
@@ -235,9 +235,9 @@ def backward(
 class EventOutput(NamedTuple):
     """The output of an event-driven layer."""
 
-    counts: Tensor  #: ``[B, H]`` (or ``[B, time_bins, H]``) spikes, with a surrogate gradient
-    times: Tensor  #: ``[S]`` ms, in the order of `spikes`; exactly differentiable
-    spikes: Events  #: the same spikes as a batch of lists
+    counts: Tensor  #: spike counts ``[B, H]`` or ``[B, time_bins, H]``, with a surrogate gradient
+    times: Tensor  #: ``[S]`` spike times, ms, in the order of `spikes`, with exact gradients
+    spikes: Events  #: the spikes as `Events`, without a gradient
 
 
 class _Run(torch.autograd.Function):
@@ -313,16 +313,16 @@ def run_events(
     Args:
         events: input spikes of n_in units in steps of ``neuron.dt`` (see `Events.on_grid`).
         w_in: weights ``[n_in, H]``, pre x post, in threshold units per ms.
-        d_in: their delays ``[n_in, H]``, ms.
+        d_in: delays of the input synapses ``[n_in, H]``, ms.
         w_rec: recurrent weights ``[H, H]``; None: no recurrent synapses.
-        d_rec: their delays ``[H, H]``, ms.
+        d_rec: delays of the recurrent synapses ``[H, H]``, ms.
         neuron: an `EventLIF` (default: ``EventLIF()``), an `EventAdEx`, or a
             `NormalisedAdExParams` for an Euler step.
         surrogate: slope k of ``1/(1 + k |v - threshold|)^2``, the surrogate derivative of spike
             *counts*. It is a derivative per ms, so it does not depend on dt.
-        damping: every 10 steps of the backward pass, a gradient g is replaced by ``g / (1 + |g| /
-            damping)``. This bounds the gradients of chaotic networks, but distorts them; 0: exact
-            gradients.
+        damping: every 10 steps of the backward pass, each gradient g with respect to the state is
+            replaced by ``g / (1 + |g| / damping)``. This bounds the gradients of chaotic networks,
+            but distorts them; 0: exact gradients.
         time_bins: number of equal parts, at most T, into which the run is divided; spikes are
             counted in each part separately. With more than 1, `EventOutput.counts` is ``[B,
             time_bins, H]``.
@@ -358,7 +358,7 @@ def run_events(
     if not isinstance(events, Events):
         raise TypeError(f"run_events: events must be Events, not {type(events).__name__}")
     if events.n_steps is None:
-        raise ValueError("run_events: these events are in ms: events.on_grid(neuron.dt) first")
+        raise ValueError("run_events: events are in ms: call events.on_grid(neuron.dt) first")
     check_number("surrogate", surrogate, at_least=0)
     check_number("damping", damping, at_least=0)
     steps = f"there are T={events.n_steps} steps"

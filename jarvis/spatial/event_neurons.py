@@ -79,14 +79,14 @@ class EventAdEx(NormalisedAdExParams):
 
     The only remaining error comes from the change of the drift within a step. If the solution blows
     up within a step, the surrogate derivative of spike counts still needs a v that depends on the
-    state. This v is the threshold plus ``delta_t ln(2 - r)``, where r is the factor by which
-    ``exp(-v/delta_t)`` at the end of the step differs from its value at the threshold. This value
-    continues v smoothly, since r can fall to 0 and below.
+    state. This v is the threshold plus ``delta_t ln(2 - r)``, where r is the ratio of
+    ``exp(-v/delta_t)`` at the end of the step to its value at the threshold. It continues v
+    smoothly: r falls to 0 and below where v would be infinite.
 
     `run_events` also accepts a plain `NormalisedAdExParams`, for which it takes the Euler step of
-    the layers. At useful time steps, the spikes are then late, and the gradient of a single spike
-    time is far from exact. When trained through spike counts, however, a network of such neurons
-    learns at least as fast as one of `EventAdEx` neurons.
+    a `NormalisedAdExLayer`. At useful time steps, the spikes are then late, and the gradient of a
+    single spike time is far from exact. When trained through spike counts, however, a network of
+    such neurons learns at least as fast as one of `EventAdEx` neurons.
 
     Args:
         tau, tau_syn, dt, threshold, a, b, tau_w, delta_t, v_t, w0: see `NormalisedAdExParams`.
@@ -107,7 +107,7 @@ class EventAdEx(NormalisedAdExParams):
 
     @property
     def edge(self) -> float:
-        """``exp(-(threshold - v_t)/delta_t)``: time from the threshold to infinity, ms."""
+        """``exp(-(threshold - v_t)/delta_t)``: time that v takes from threshold to infinity, ms."""
         return math.exp((float(self.v_t) - float(self.threshold)) / float(self.delta_t))
 
     @property
@@ -177,7 +177,7 @@ def _mean_exp(k: Tensor) -> Tensor:
     return torch.where(small, 1.0 + 0.5 * k, torch.expm1(k) / torch.where(small, 1.0, k))
 
 
-_MOST = 80.0  #: the largest exponent; its exponential, and products of it, fit float32
+_MOST = 80.0  #: the largest exponent; its exponential, and products with it, fit in float32
 
 
 def _adex_flow(x: Tensor, s: AdExEventState, p: Any) -> AdExEventState:

@@ -54,7 +54,7 @@ class FirstSpikes(NamedTuple):
 class FirstSpikeParams:
     """Parameters of LIF neurons with current-based synapses, scaled as in the spatial networks.
 
-    ``dv/dt = -v/tau_mem + I`` and ``dI/dt = -I/tau_syn``; at an arrival I jumps by w.
+    ``dv/dt = -v/tau_mem + I`` and ``dI/dt = -I/tau_syn``; when a spike arrives, I jumps by w.
 
     Args:
         tau_mem: membrane time constant in ms.
@@ -64,9 +64,9 @@ class FirstSpikeParams:
         dt: 0 for exact times. Otherwise the spacing of a time grid in ms: input times and delays
             are rounded to the grid, and a neuron spikes at the first grid point at which v is at or
             above the threshold.
-        min_slope: lower limit for the dv/dt at the crossing that enters the gradient, in 1/ms. The
-            gradient contains 1/(dv/dt), which diverges if v just grazes the threshold. 0: no limit,
-            and gradients are exact everywhere.
+        min_slope: lower limit of dv/dt at the crossing, in the gradient only, 1/ms. The gradient
+            contains 1/(dv/dt), which diverges if v just grazes the threshold. 0: no limit, and
+            gradients are exact everywhere.
 
     Raises:
         ValueError: for a value out of range.
@@ -93,7 +93,7 @@ class FirstSpikeParams:
 
     @property
     def c(self) -> float:
-        """``1 / (1/tau_syn - 1/tau_mem)`` in ms; 0 if both are equal."""
+        """``1 / (1/tau_syn - 1/tau_mem)`` in ms; 0 if both time constants are equal."""
         if math.isclose(self.tau_mem, self.tau_syn, rel_tol=1e-9):
             return 0.0
         return 1.0 / (1.0 / self.tau_syn - 1.0 / self.tau_mem)
@@ -223,7 +223,7 @@ def _eager(times: Tensor, weights: Tensor, delays: Tensor, params: FirstSpikePar
 def _search(
     arrivals: Tensor, weights: Tensor, params: FirstSpikeParams
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The spike time, the threshold crossing (different on a grid), and the time of the peak."""
+    """The times of the spike, of the crossing (on a grid, before the spike) and of the peak."""
     tau, c, dt, threshold = params.tau_mem, params.c, params.dt, params.threshold
     arrivals, order = arrivals.sort(1)
     w = weights.expand_as(arrivals).gather(1, order)
@@ -279,7 +279,7 @@ def _search(
     at = crossing
     if dt:
         steps = torch.ceil(s / dt)
-        short = potential(v0, i0, steps * dt) < threshold  # needed if s was rounded
+        short = potential(v0, i0, steps * dt) < threshold  # if s was rounded down
         at = start + torch.where(short, steps + 1, steps) * dt
     return torch.where(found, at, math.inf), crossing, peak_at
 
@@ -383,7 +383,7 @@ def first_spike_scores(
 
     Args:
         outputs: output of the last layer.
-        tau: time difference per nat, ms.
+        tau: difference in time, ms, that changes a score by 1 (one nat).
         end: end of the trial, ms; later spikes are ignored.
         late: time after `end` given to an output that never rose above the resting potential, ms.
         threshold: threshold of the output neurons.
@@ -436,7 +436,7 @@ def first_spike_loss(
         threshold: threshold of the hidden neurons.
 
     Returns:
-        the mean over samples.
+        the loss, averaged over samples.
 
     Raises:
         ValueError: for a negative weight.
@@ -471,7 +471,7 @@ class FirstSpikeNetwork(nn.Module):
         params: parameters of the neurons.
         tau: scale of the scores, ms, as in `first_spike_scores`.
         end, late: as in `first_spike_scores`.
-        drive: mean charge of the initial weights, one number or one per layer.
+        drive: mean of the initial weights times n_pre, one number or one per layer.
         spread: standard deviation of the initial weights times sqrt(n_pre), one number or one per
             layer.
         longest: upper limit of delays, ms; longer delays are clamped.
@@ -544,7 +544,7 @@ class FirstSpikeNetwork(nn.Module):
     def forward(self, times: Tensor, *, return_spikes: bool = False):
         """Scores ``[B, n_out]`` for input times ``[B, n_in]`` in ms.
 
-        With `return_spikes`, also the outputs of all layers.
+        With `return_spikes`, the outputs of all layers are returned as well.
         """
         found = self.spikes(times)
         scores = first_spike_scores(found[-1], **self.scale)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Largest number of frames of an animation, evenly spaced, and the duration of each, ms.
+#: Largest number of frames of an animation, at equal intervals, and duration of one frame, ms.
 FRAMES, FRAME_MS = 80, 120
 
 

@@ -21,14 +21,14 @@ from jarvis.support.checks import check_integer, check_number, check_tensor
 class SpatialOutput(NamedTuple):
     """The output of a `SpatialNetwork`."""
 
-    scores: Tensor  #: ``[B, C]`` for cross-entropy
-    counts: Tensor  #: ``[B, H]`` spikes of each hidden neuron
+    scores: Tensor  #: ``[B, C]`` class scores, for cross-entropy
+    counts: Tensor  #: ``[B, H]`` spike counts of the hidden neurons
     times: Tensor  #: ``[S]`` ms, times of the hidden spikes, in the order of `spikes`
     spikes: Events  #: spikes of the hidden neurons
 
 
 def _spread(n_pre: int, n_post: int, factor: float, generator: torch.Generator) -> Tensor:
-    """``|U(-0.2, 0.8)| factor / (n_pre n_post)``; no value is negative, and most |U| exceed 0.2."""
+    """Weights ``|u| factor / (n_pre n_post)`` with u uniform in [-0.2, 0.8]; none is negative."""
     uniform = torch.rand(n_pre, n_post, generator=generator) - 0.2
     return uniform.abs() * (factor / (n_pre * n_post))
 
@@ -58,7 +58,8 @@ class SpatialNetwork(nn.Module):
         input_factor: initial input weights are ``|U(-0.2, 0.8)| 400 input_factor / (n_in H)``;
             None: 3, or 10 for more than 50 hidden neurons, or 50 for more than 200. See
             `scale_to_rate`.
-        recurrent_factor: the same for recurrent weights, with 35 instead of 400.
+        recurrent_factor: initial recurrent weights are ``|U(-0.2, 0.8)| 35 recurrent_factor /
+            H^2``.
         recurrent: False: a feed-forward network, without synapses between hidden neurons.
         expected_rate: expected firing rate of hidden neurons, Hz. The read-out receives counts
             divided by the count at this rate, so that its weights start at a suitable scale.
@@ -74,8 +75,9 @@ class SpatialNetwork(nn.Module):
         **delays: options of `make_delays`, such as ``position_std=20.0`` (ms) or ``layout="line"``.
 
     Attributes:
-        w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal is ignored; with
-            ``recurrent=False``, w_rec is zero and not a parameter.
+        w_in: input weights ``[n_in, H]``.
+        w_rec: recurrent weights ``[H, H]``, whose diagonal is ignored; with ``recurrent=False``,
+            they are zero and not a parameter.
         delays: the module that computes the delays; `delays.positions` are the positions.
         readout: a linear map ``time_bins H -> C``.
 
@@ -198,10 +200,10 @@ def rate_penalty(
     """Rate regularisation: the batch mean of ``sum over neurons of (rate - target)^2``, Hz^2.
 
     Args:
-        counts: ``[B, H]`` spikes, as `SpatialOutput.counts`.
+        counts: spike counts ``[B, H]``, as in `SpatialOutput.counts`.
         duration: duration of a sample, ms: number of steps times dt.
         target: target rate, Hz.
-        population: True: use the mean rate of all neurons instead of each neuron's own.
+        population: True: use the mean rate of all neurons instead of each neuron's own rate.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011.
 

@@ -106,7 +106,7 @@ def spatial_optimiser(
             continue
         owner, _, kind = name.partition(".")
         scaled = owner == "delays" and kind.split(".")[0] in in_ms
-        # A neuron has one column of a matrix [n_pre, n_post] and one row of positions or read-outs.
+        # A unit's parameters are a column of [n_pre, n_post], but a row of positions or read-out.
         row = owner == "readout" or "coordinates" in kind
         axis = None if p.dim() < 2 else int(row)
         factor = delay_scale if scaled else readout_scale if owner == "readout" else 1.0

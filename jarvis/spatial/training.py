@@ -69,7 +69,7 @@ def _duration(events: Events, model: SpatialNetwork) -> float:
 
 
 def _hits(scores: Tensor, labels: Tensor) -> tuple[int, int]:
-    """For how many samples the label has the highest score, and one of the `TOP` highest."""
+    """Numbers of samples whose label scores highest, and whose label is among the `TOP` highest."""
     best = scores.topk(min(TOP, scores.shape[1]), dim=1).indices == labels.unsqueeze(1)
     return int(best[:, 0].sum()), int(best.sum())
 
@@ -89,7 +89,7 @@ def evaluate_words(
     Returns:
         "loss" (cross-entropy, nats), "acc" and "top3" (0 to 1), "rate" (mean over neurons and
         words, Hz), "operations" (synaptic operations per word, input and recurrent), and
-        "predicted" ``[N]``.
+        "predicted" (the predicted classes, ``[N]``).
 
     Raises:
         ValueError: for an empty data set.
@@ -249,7 +249,7 @@ class SpatialRun(GradientRun):
         return changed
 
 
-#: Batches between two lines of the log, and between two frames of an animation.
+#: Number of batches between two lines of the log, and between two frames of an animation.
 LOG_EVERY = 50
 
 
@@ -290,7 +290,7 @@ class JsonLines:
 def prune_epoch(
     run: SpatialRun, pruner: Pruner, density: float, iterative: bool, val_set: SpokenDigits | None
 ) -> dict[str, float]:
-    """Prune after an epoch; return the accuracy before pruning, if there are validation words."""
+    """Prune; return densities and, if there are validation words, the accuracy before pruning."""
     metrics = {}
     if val_set is not None:
         dense = evaluate_words(run.model, val_set, shared=True)

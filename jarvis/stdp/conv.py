@@ -7,9 +7,9 @@ For every stimulus, a list of input spikes over T steps::
     dw = +a_plus w (1 - w)    where the input fired no later than the winner
          -a_minus w (1 - w)   where it fired later, or not at all     (`order_rule.order_stdp`)
 
-Stimuli are presented one after another; each starts with the weights that the previous one left.
-All loops are compiled and event-driven, and run on the CPU (`kernels/conv_events.py`,
-`kernels/conv_stdp.py`).
+Stimuli are presented one after another; learning from each starts with the weights that the
+previous one left. All loops are compiled and event-driven, and run on the CPU
+(`kernels/conv_events.py`, `kernels/conv_stdp.py`).
 
 Source: Kheradpisheh, Ganjtabesh, Thorpe & Masquelier 2018, Neural Networks 99:56.
 """
@@ -37,10 +37,10 @@ class Winners(NamedTuple):
     """The neurons that learned, with one row per winner, in the order in which they won."""
 
     sample: Tensor  #: ``[n]`` index of the stimulus in the batch
-    map: Tensor  #: ``[n]``
-    y: Tensor  #: ``[n]``
-    x: Tensor  #: ``[n]``
-    step: Tensor  #: ``[n]`` time step of its spike
+    map: Tensor  #: ``[n]`` map of the winner
+    y: Tensor  #: ``[n]`` row of the winner
+    x: Tensor  #: ``[n]`` column of the winner
+    step: Tensor  #: ``[n]`` time step of the winner's spike
 
 
 class ConvSTDP(nn.Module):
@@ -57,15 +57,15 @@ class ConvSTDP(nn.Module):
         leak: amount subtracted from the potential at every step.
         stdp: learning rates, bounds, initial weights, stopping rules.
         wta: the competition, homeostasis and revival.
-        double_every: both rates double after this many stimuli, up to `a_plus_max`; 0: never.
-        a_plus_max: upper limit of the doubled a_plus; the ratio of a_minus to a_plus is kept.
+        double_every: a_plus and a_minus double each time this many stimuli were seen; 0: never.
+        a_plus_max: limit up to which a_plus doubles; a_minus keeps its ratio to a_plus.
         generator: draws the initial weights; None for torch's default generator.
 
     Attributes:
         weight: ``[out_channels, in_channels, k, k]``.
         thresholds: ``[out_channels]``, raised by wins if homeostasis is enabled.
         wins: ``[out_channels]``, number of wins of each map so far.
-        n_seen: number of stimuli learned from.
+        n_seen: number of stimuli from which the layer has learned.
 
     Raises:
         ValueError: for sizes below 1, or a threshold that is not positive.
@@ -121,7 +121,7 @@ class ConvSTDP(nn.Module):
         self.register_buffer("recent", torch.zeros(out_channels, dtype=torch.int64))
         self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
 
-    # The next two methods convert weights to and from the loops' layout: flipped, the maps last.
+    # The next two methods convert weights to and from the loops' layout: flipped, maps last.
 
     def _packed(self) -> np.ndarray:
         return self.weight.flip(2, 3).permute(1, 2, 3, 0).contiguous().view(-1).numpy()
@@ -246,7 +246,7 @@ class ConvSTDP(nn.Module):
         return [*every, self.wta.dead_after] if self.wta.enable_homeostasis else every
 
     def _revived(self, packed: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
-        """The weights, with noise added for maps that won too rarely since the last count."""
+        """The weights, with noise added to those of maps that rarely won since the last count."""
         dead = self.recent < self.wta.dead_share * self.wta.dead_after
         self.recent.zero_()
         if not dead.any():
@@ -331,7 +331,7 @@ class ConvSTDP(nn.Module):
         return (1 + n_events) * self.kernel_size**2 * self.out_channels // 16
 
     def potentials(self, events: Events) -> Tensor:
-        """``[B, out_channels, height, width]``: final potentials of neurons that never fire."""
+        """``[B, out_channels, height, width]``: final potentials as if no neuron ever fired."""
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
         out = torch.empty(len(events), self.out_channels, height * width, dtype=self.weight.dtype)
@@ -351,7 +351,7 @@ class ConvSTDP(nn.Module):
         return out.unflatten(2, (height, width))
 
     def fan_out(self, shape: Sequence[int] | None) -> Tensor:
-        """Outgoing synapses of each unit of an input ``[C, H, W]``, int64; fewer at the border.
+        """Number of outgoing synapses of each input unit, ``[C, H, W]`` int64; fewer at the border.
 
         Raises:
             ValueError: if `shape` is None or not (C, H, W).
@@ -369,7 +369,7 @@ class ConvSTDP(nn.Module):
     def operations(self, events: Events) -> dict[str, Operations]:
         """Operations of the layer for each sample; see `count_operations`.
 
-        Without a leak the potential does not change between input spikes, so it needs no updates.
+        Without a leak, the potential does not change between input spikes, so it needs no updates.
         """
         check_input_kind(self, events, Events)
         assert events.n_steps is not None
@@ -400,7 +400,7 @@ class ConvSTDP(nn.Module):
             raise ValueError(f"diagnose: a ConvSTDP needs Events, not {type(events).__name__}")
         if not len(events):
             raise ValueError("diagnose: there are no stimuli")
-        highest = self.potentials(events).amax(dim=(0, 2, 3))  # of each map, if it never fires
+        highest = self.potentials(events).amax(dim=(0, 2, 3))  # of each map, as if it never fired
         sent = self.respond(events)
         _, height, width = events.shape
         n_maps, n_seen = self.out_channels, int(self.n_seen)

@@ -28,7 +28,7 @@ from jarvis.training.checkpoints import (
 from jarvis.training.loop import Hooks, train
 from jarvis.training.run import History, Run, checkpoint_file
 
-#: Number of stimuli between two checks for an interruption, which does not affect any result.
+#: Number of stimuli between two checks for an interruption; it does not affect any result.
 AT_ONCE = 200
 
 #: Reasons for which a layer stops learning; see `STDPLearner.stop_reason`.
@@ -64,7 +64,7 @@ class LayerwiseRun(Run):
         self.learning = [name for name in layers if name != "conv1" or recipe.train_conv1]
         longest = max((layers[name].stdp.max_epochs for name in self.learning), default=1)
         super().__init__(longest, AT_ONCE, seed, arguments)
-        self.stage = 0  # layers finished
+        self.stage = 0  # number of finished layers
         self.epoch_wins = torch.zeros(0, dtype=torch.int64)  # wins of each map at epoch start
         self.stopped: dict[str, str] = {}
         self.best: float | None = None  # lowest C_l of the current layer
@@ -102,7 +102,7 @@ class LayerwiseRun(Run):
         return (self.seed * 1_000_003 + self.stage) * 1_000_003 + self.epoch
 
     def learn(self, index: Tensor) -> float:
-        """Learn from some stimuli; returns NaN, since there is no loss."""
+        """Learn from the stimuli at `index`; return NaN, since there is no loss."""
         assert self.name is not None
         layer = self.layers[self.name]
         if self.done == 0:
@@ -111,7 +111,7 @@ class LayerwiseRun(Run):
         return math.nan
 
     def end_epoch(self) -> dict[str, Any]:
-        """End the epoch and return its record; also end the layer if a stopping rule applies."""
+        """End the epoch and return its record; the layer is finished if a stopping rule applies."""
         assert self.name is not None
         layer, name = self.layers[self.name], self.name
         learner = STDPLearner(layer.stdp)
@@ -344,7 +344,7 @@ def fit_layers(
         def start(self, run: Run) -> None:
             if run.finished:
                 log("every layer has stopped already: there is nothing left to learn")
-                if output is not None:  # no epoch follows that would save it
+                if output is not None:  # no further epoch would save it
                     run.save_to(Path(output))
 
         def saved(self, run: Run, metrics: dict[str, Any]) -> None:

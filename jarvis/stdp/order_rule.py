@@ -108,7 +108,7 @@ def initial_weights(
 
 
 def soft_bound(weight: Tensor, config: STDPConfig) -> Tensor:
-    """``(w - w_min) (w_max - w)``, 0 at both bounds: ``w (1 - w)`` for [0, 1]."""
+    """``(w - w_min) (w_max - w)``, which is 0 at both bounds; ``w (1 - w)`` for bounds 0 and 1."""
     return (weight - config.w_min) * (config.w_max - weight)
 
 
@@ -122,9 +122,9 @@ def order_stdp(
 
     Args:
         weight: any shape.
-        pre_times: first spike times of the inputs, same shape; a silent input has any time after
-            `post_time` (T, `NEVER` or infinity) and so counts as late.
-        post_time: spike time of the neuron, in the same unit.
+        pre_times: first spike times of the inputs, shaped like `weight`; a silent input has any
+            time after `post_time` (T, `NEVER` or infinity) and so counts as late.
+        post_time: spike time of the neuron, in the unit of `pre_times`.
         config: the parameters.
 
     Returns:
@@ -145,7 +145,7 @@ def order_stdp(
 
 
 def receptive_field(times: Tensor, y: int, x: int, kernel_size: int) -> Tensor:
-    """The input spike times in the receptive field of the output at (y, x), "same" padding.
+    """The input spike times in the receptive field of the output at (y, x), with "same" padding.
 
     The receptive field spans the rows ``y - k//2 ... y - k//2 + k - 1``, and likewise for columns.
     Nothing outside the input ever spikes.
@@ -154,7 +154,7 @@ def receptive_field(times: Tensor, y: int, x: int, kernel_size: int) -> Tensor:
         times: ``[C_in, H, W]``.
         y: row of the output.
         x: column of the output.
-        kernel_size: k.
+        kernel_size: k, side of the receptive field.
 
     Returns:
         ``[C_in, k, k]``.
@@ -221,7 +221,7 @@ class STDPLearner:
             weight: ``[C_out, C_in, k, k]``.
             pre_spike_times: first spike times of the layer below, after its pooling, ``[C_in, H,
                 W]`` or ``[1, C_in, H, W]``.
-            post_spike_time: spike time of the winner, same unit.
+            post_spike_time: spike time of the winner, in the unit of `pre_spike_times`.
             winner_y: row of the winner.
             winner_x: column of the winner.
             kernel_size: k, checked against `weight`.
@@ -234,7 +234,7 @@ class STDPLearner:
         times = pre_spike_times
         if times.dim() == 4 and len(times) == 1:
             times = times[0]
-        one = "one stimulus: the spike times of the layer that this weight reads, after its pooling"
+        one = "one stimulus: the spike times of the layer below, after its pooling"
         axes = f"[C_in={weight.shape[1]}, H, W]"
         check_tensor("pre_spike_times", times, axes, floating=False, why=one)
         check_integer("winner_map", winner_map, at_least=0, at_most=len(weight) - 1)

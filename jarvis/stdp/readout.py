@@ -26,7 +26,7 @@ from jarvis.support.checks import (
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-_BATCH = 500  # stimuli whose potentials are in memory at once
+_BATCH = 500  # number of stimuli whose potentials are in memory at once
 
 
 def grid_features(
@@ -60,14 +60,14 @@ def grid_features(
 def layer_output(
     layers: Mapping[str, ConvSTDP], recipe: Recipe, events: Events, layer: str | None = None
 ) -> Events:
-    """The output spikes of `layer`, after its pooling; None: those of the last layer."""
+    """The output spikes of `layer` (None: of the last layer), after its pooling."""
     names = list(layers)
     after = [] if layer is None else names[names.index(layer) + 1 :]
     return layer_input(layers, recipe, events, after[0] if after else None)
 
 
 def latency_features(events: Events) -> csr_matrix:
-    """One number per unit: 0 for no spike, otherwise from 1 (first step) down to 1/2 (last step).
+    """One number per unit: 0 without a spike; ``1 - t/(2 T)`` for a spike in step t = 0 .. T-1.
 
     Args:
         events: at most one spike per unit and stimulus.
@@ -84,7 +84,7 @@ def latency_features(events: Events) -> csr_matrix:
 
     check_type("latency_features: events", events, Events)
     if events.n_steps is None:
-        raise ValueError("latency_features: event times are in ms: events.binned(T) first")
+        raise ValueError("latency_features: event times are in ms: call events.binned(T) first")
     events.check()
     values = 1.0 - 0.5 * events.times.numpy().astype(np.float32) / events.n_steps
     arrays = (values, events.units.numpy(), events.offsets.numpy())
@@ -98,13 +98,13 @@ def linear_readout(
 ) -> tuple[float, Tensor]:
     """A linear support vector machine that predicts labels from features.
 
-    The means of dense features over the training part are subtracted. All features are then divided
-    by one common standard deviation of that part, so that the meaning of `c` does not depend on the
+    Dense features are centred at their training means. All are then divided by one number, the
+    standard deviation of all training features, so that the meaning of `c` does not depend on the
     unit of the potentials. Sparse features are used as they are.
 
     Args:
         train: features ``[N, F]``, dense or sparse, and labels ``[N]``.
-        test: features and labels of the test part, likewise.
+        test: test features and labels, likewise.
         c: penalty for margin violations; None: 0.02 for dense features, 0.003 for sparse ones.
             (Kheradpisheh et al. use 2.4, for unscaled potentials.)
 
@@ -148,11 +148,11 @@ def linear_readout(
 
 
 def class_of_maps(winners: Tensor, targets: Tensor, n_maps: int, n_classes: int) -> Tensor:
-    """The class for which each map wins most often, relative to the class frequency, or -1.
+    """For each map, the class of whose stimuli it wins the largest share; -1 if it wins none.
 
     Args:
         winners: winning map of each stimulus, ``[N]``.
-        targets: classes, ``[N]``.
+        targets: class of each stimulus, ``[N]``.
         n_maps: number of maps.
         n_classes: number of classes.
 

@@ -232,7 +232,7 @@ def plain(value: Any) -> Any:
 
 LAYERS = ("conv1", "conv2", "conv3")
 
-#: Upper limits: of a side, in pixels, and of the number of weights of a layer.
+#: Upper limits: side of a picture, kernel or pool, in pixels; number of weights of a layer.
 _LARGEST, _MOST_WEIGHTS = 4096, 2**31
 
 #: The networks of the papers. Learning rates and thresholds of the competition come from
@@ -317,8 +317,8 @@ class LayerConfig:
         leak: amount subtracted from the potential at every step.
         pool: side of the max-pooling window after the layer; 1: no pooling.
         inhibit: whether only the first map to fire at a location is passed on.
-        double_every: both learning rates double after this many stimuli; 0: never.
-        a_plus_max: upper limit of the doubled a_plus.
+        double_every: a_plus and a_minus double each time this many stimuli were seen; 0: never.
+        a_plus_max: limit up to which a_plus doubles.
         filters: the filters of a fixed conv1, "gabor" or "dog"; see `fixed_filters`.
         polarity: how the filters combine ON and OFF: "sum", "difference" or "separate".
         stdp: learning rule and stopping rules.
@@ -365,9 +365,9 @@ class SegmentConfig:
         align: "time", "age" or "none": which steps of two hashes are compared.
         min_spikes: smallest number of class spikes of an instance.
         once: whether neurons fire at most once per stimulus, as they do during learning.
-        max_spikes: at most this many class spikes per stimulus are used, the earliest ones.
-        fill: gaps up to twice this width in the mask of each step are closed, pixels. Events only
-            outline an object; closing the gaps fills its interior.
+        max_spikes: largest number of class spikes used per stimulus, earliest first.
+        fill: in the mask of each step, gaps up to twice this many pixels wide are closed. Events
+            only outline an object; closing the gaps fills its interior.
 
     Raises:
         ValueError: for a value outside its range; the message begins with the key.
@@ -399,7 +399,7 @@ class Recipe:
         conv2: second layer.
         conv3: third layer, one map per class; None: the network ends with conv2.
         paper: preset from which the values were taken.
-        n_steps: T.
+        n_steps: T, number of time steps.
         train_conv1: whether conv1 learns as well.
         samples: number of stimuli to train on, from the first; None: all.
         input: how images become spikes.
@@ -456,7 +456,7 @@ def make_recipe(
     the layer's ``threshold`` sets it.
 
     Args:
-        values: nested, as read from YAML; its ``paper`` is used if `paper` is None.
+        values: a nested mapping, as read from YAML; its ``paper`` is used if `paper` is None.
         paper: "igarss2023", "kheradpisheh2018" or None.
         n_classes: number of maps of conv3; overrides the recipe.
         max_epochs: maximum number of epochs of every layer; overrides the recipe.
@@ -547,7 +547,7 @@ def read_recipe(path: str | Path, paper: str | None = None, **options: Any) -> R
     """Read a recipe from a YAML file; the other arguments are those of `make_recipe`.
 
     Raises:
-        ConfigError: if the file cannot be read, or for a wrong key or value, which it names.
+        ConfigError: if the file cannot be read, or for a wrong key or value; the message names it.
     """
     return make_recipe(read_yaml(path), paper, where=f"{path}: ", **options)
 

@@ -27,7 +27,7 @@ from jarvis.support.checks import check_integer, check_number, check_tensor, who
 
 
 class RewardRates(NamedTuple):
-    """Step sizes, all positive: a for reward, b for punishment; plus and minus are signs of dw."""
+    """Step sizes, all positive: a for reward, b for punishment; plus raises w, minus lowers it."""
 
     a_plus: float = 0.004
     a_minus: float = 0.003
@@ -49,8 +49,8 @@ class RewardSTDP(ConvSTDP):
         adapt_every: number of stimuli after which the rates are scaled by the share of errors; 0:
             never. A layer that is mostly right has little to learn from being right: reward is
             scaled by ``least + span * errors`` and punishment by ``least + span * (1 - errors)``.
-        least: smallest scale of a rate.
-        span: increase of the scale with the share of errors.
+        least: smallest factor by which a rate is scaled.
+        span: largest minus smallest factor by which a rate is scaled.
         stdp: form of the rule, bounds and initial weights (its rates are not used); None: additive
             within [0.2, 0.8].
         generator: draws the initial weights.

@@ -1,4 +1,4 @@
-"""Input of an STDP network: images are encoded as edge latencies; recordings are not changed."""
+"""Input of an STDP network: images are encoded as edge latencies; recordings are only binned."""
 
 from dataclasses import dataclass
 
@@ -77,7 +77,7 @@ def picture_events(data: ArrayDataset, config: InputConfig, n_steps: int) -> Eve
     Args:
         data: images ``[N, 1, H, W]``.
         config: filters, cut-off, normalisation and the kind of latency.
-        n_steps: T.
+        n_steps: T, number of time steps.
 
     Returns:
         events with units ``(channels, H, W)``.
@@ -115,7 +115,7 @@ def load_stimuli(
 
     Raises:
         ValueError: for an unknown data set.
-        MissingDataError, CorruptDataError: as for the loader of the data set in `jarvis.datasets`.
+        MissingDataError, CorruptDataError: as raised by the data set's loader in `jarvis.datasets`.
     """
     check_choice("name", name, DATASETS)
     if name == "satellites":

@@ -85,7 +85,7 @@ class TraceRule:
         return trace + spikes if self.interaction == "all" else torch.where(spikes > 0, 1.0, trace)
 
     def _moved(self, weight: Tensor, up: Tensor | float, down: Tensor | float) -> Tensor:
-        """The weight change due to potentiation and depression, both >= 0, within the bounds."""
+        """The weight change, within the bounds, from potentiation and depression, both >= 0."""
         if self.bounds == "soft":
             up, down = up * (self.w_max - weight), down * (weight - self.w_min)
         change = torch.as_tensor(up - down)
@@ -99,7 +99,7 @@ class TraceRule:
         return moved if self.bounds == "none" else moved.clamp(self.w_min, self.w_max)
 
     def _check(self, pre: Tensor, post: Tensor, weight: Tensor, axes: str) -> None:
-        """Shapes, types and NaN of one step (axes "B") or of a run ("T, B")."""
+        """Check shapes and types, and refuse NaN, for one step (axes "B") or a run ("T, B")."""
         check_tensor("pre", pre, f"[{axes}, n_pre]")
         check_tensor("post", post, f"[{_sized(axes, pre)}, n_post]")
         check_tensor("weight", weight, f"[n_post={post.shape[-1]}, n_pre={pre.shape[-1]}]")
@@ -116,7 +116,7 @@ class TraceRule:
                 )
 
     def _state(self, state: Any, pre: Tensor, post: Tensor) -> Any:
-        """The given state, checked, or a fresh one."""
+        """The given state, after a check; None: the initial state."""
         fresh = self.initial_state(pre, post)
         if state is None:
             return fresh
@@ -188,7 +188,7 @@ def _sized(axes: str, x: Tensor) -> str:
 
 
 def outer(post: Tensor, pre: Tensor) -> Tensor:
-    """Outer product of ``[B, n_post]`` and ``[B, n_pre]``, mean over B: ``[n_post, n_pre]``."""
+    """Outer product of ``[B, n_post]`` and ``[B, n_pre]``, averaged over B: ``[n_post, n_pre]``."""
     return post.T @ pre / len(pre)
 
 
@@ -411,7 +411,7 @@ _PUBLISHED = {
 class ThreeFactorState(NamedTuple):
     """The state of a three-factor rule."""
 
-    traces: PairState  #: of the pair rule
+    traces: PairState  #: traces of the pair rule
     eligibility: Tensor  #: ``[B, n_post, n_pre]``: eligibility trace of each synapse
     reward: Tensor  #: ``[B]``: low-pass filtered reward (with `tau_reward`)
 
@@ -433,8 +433,8 @@ class ThreeFactorSTDP:
     depression by ``w - w_min``. Each sample has its own eligibility and reward; the weight changes
     by the mean over samples.
 
-    Pass the *reward prediction error* (reward minus expected reward) as the reward: if the mean of
-    what is passed is not 0, the weights also change by the pair rule alone, regardless of reward.
+    Pass the *reward prediction error* (reward minus expected reward) as the reward: if the passed
+    values do not average 0, the weights also change by the pair rule alone, regardless of reward.
 
     Args:
         pair: the rule for pairs, with its bounds.

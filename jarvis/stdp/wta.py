@@ -124,7 +124,7 @@ def _contest(
     steps: np.ndarray, potentials: np.ndarray, n_steps: int, allowed: np.ndarray, room: int | None,
     config: WTAConfig,
 ) -> list[Winner]:  # fmt: skip
-    """At most `room` winners among the `allowed`, which is updated by their inhibition."""
+    """At most `room` winners among the `allowed` neurons; clears the neurons that they inhibit."""
     maps, ys, xs = np.nonzero((steps < n_steps) & allowed)
     step, potential = steps[maps, ys, xs], potentials[maps, ys, xs]
     winners: list[Winner] = []
@@ -150,10 +150,10 @@ def pick_winners(
         steps: steps of the first spikes, integers ``[C, H, W]``; `n_steps` or more for no spike.
         potentials: the potential of each neuron at its spike, before the reset, ``[C, H, W]``.
         config: the parameters.
-        n_steps: T.
+        n_steps: T, number of time steps.
 
     Raises:
-        ValueError: for tensors that are not both ``[C, H, W]`` with the same shape.
+        ValueError: unless both tensors are ``[C, H, W]`` and have the same shape.
 
     Example:
         >>> steps = torch.tensor([[[3, 1]], [[1, 0]]])  # two maps of 1 x 2
@@ -182,7 +182,7 @@ def adapt_thresholds(thresholds: Tensor, wins: Tensor, config: WTAConfig) -> Ten
         wins: n, ``[C]``.
         config: the parameters.
 
-    Source: Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.4, per stimulus.
+    Source: Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.4, applied per stimulus.
 
     Example:
         >>> config = WTAConfig(theta_rest=1.0, theta_plus=0.5, tau_theta=1.0)
@@ -203,7 +203,7 @@ def revive(
 
     Args:
         weight: ``[C, ...]``.
-        dead: indices of the maps, or a mask ``[C]``.
+        dead: indices of the dead maps, or a mask ``[C]``.
         config: the parameters.
         generator: source of randomness, on the CPU.
         bounds: lower and upper bound of the weights.
@@ -276,14 +276,14 @@ class WTAInhibition:
 
         Args:
             spikes: ``[C, H, W]`` or ``[1, C, H, W]``, nonzero for a spike.
-            membranes: potentials before the reset, same shape.
+            membranes: potentials before the reset, shaped like `spikes`.
 
         Returns:
             ``(filtered, winner_mask)``, shaped like `spikes`: the spikes of the winners only, of
             the same type as `spikes`, and a bool mask of the winners.
 
         Raises:
-            ValueError: for a shape other than that of the competition.
+            ValueError: for a shape other than ``[C, H, W]`` and ``[1, C, H, W]``.
         """
         batched = (1, *self.shape)
         if spikes.shape != membranes.shape or tuple(spikes.shape) not in (self.shape, batched):

@@ -142,7 +142,7 @@ def check_integer(
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
-    """ValueError unless `value` is one of the given names.
+    """Raise a ValueError unless `value` is one of the given names.
 
     Example:
         >>> check_choice("reset", "soft", ("subtract", "zero", "none"))
@@ -212,7 +212,7 @@ def check_values(
     finite: bool = True,
     why: str = "",
 ) -> None:
-    """ValueError for a tensor with a value out of bounds; the bounds are as in `check_number`.
+    """Raise a ValueError for a tensor with a value out of bounds, given as in `check_number`.
 
     Example:
         >>> check_values("x", torch.tensor([0.5, 3.0]), at_least=0, at_most=1, why="scale it")
@@ -235,7 +235,7 @@ def check_values(
 
 
 def check_type(name: str, value: object, wanted: type | tuple[type, ...], what: str = "") -> None:
-    """TypeError unless `value` is an instance of the wanted class, or of one of several classes.
+    """Raise a TypeError unless `value` is an instance of the wanted class or of one of several.
 
     Args:
         name: name of the argument in the message.
@@ -257,7 +257,7 @@ def check_type(name: str, value: object, wanted: type | tuple[type, ...], what: 
 
 
 def _check_values_exist(name: str, x: Tensor) -> None:
-    """TypeError for a tensor whose values cannot be read one by one."""
+    """Raise a TypeError for a tensor whose values cannot be read one by one."""
     if x.layout != torch.strided:
         raise TypeError(f"{name} must be a dense tensor, not {x.layout}: try .to_dense()")
     if x.is_meta:

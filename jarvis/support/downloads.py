@@ -192,7 +192,7 @@ def fetch_by_tonic(
     """Download a data set to `target` with tonic; `target` is then complete or absent.
 
     Args:
-        download: False gives up immediately.
+        download: False: give up immediately.
         fetch: ``fetch(tonic.datasets, folder)``, which downloads into a folder.
         find: a function that returns the result's path in that folder, or None.
         target: path in the cache.

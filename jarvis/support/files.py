@@ -275,7 +275,7 @@ def locked(folder: Path) -> Iterator[None]:
                 os.close(held.file)
                 if new:
                     with suppress(OSError):
-                        os.rmdir(key)  # nothing was written
+                        os.rmdir(key)  # only if nothing was written
 
 
 def _lock_file(folder: Path) -> int:

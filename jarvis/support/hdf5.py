@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_SECONDS, _PER_MEGABYTE = 3, 0.2  #: processor time that reading may take
+_SECONDS, _PER_MEGABYTE = 3, 0.2  #: processor time that reading may take: s, plus s per megabyte
 
 _EXPANSION = 1100  #: no compression method of HDF5 reduces data by a larger factor
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from jarvis.support.files import atomic_path
 
-#: The format that is written and the formats whose weights can be read.
+#: The format in which checkpoints are written, and the formats whose weights can be read.
 FORMAT, READABLE = 2, (1, 2)
 
 
@@ -29,7 +29,7 @@ class CheckpointError(ValueError):
 
 
 def random_states(generator: torch.Generator) -> dict[str, Any]:
-    """The states of all random generators that `fit` uses: its own and torch's.
+    """The states of all random generators that `fit` uses: the run's own and torch's.
 
     Args:
         generator: the generator of the run.
@@ -107,7 +107,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     _check_archive(data, path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about tensors that are rejected below
+            warnings.simplefilter("ignore")  # warnings about tensors that are rejected below
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # PyTorch's own message recommends loading the file in a way that could run code in it.
@@ -219,7 +219,7 @@ def check_state(
         if not isinstance(mine, Tensor) and key in own:
             continue  # the extra state of a module, which validates it itself
         if mine is None:
-            raise CheckpointError(f"{path} does not fit this {name}: here is no {key}")
+            raise CheckpointError(f"{path} does not fit this {name}, which has no {key}")
         if not isinstance(value, Tensor) or (value.shape, value.dtype) != (mine.shape, mine.dtype):
             raise CheckpointError(
                 f"{path} does not fit this {name}: {key} was {_kind(value)}, here it is "

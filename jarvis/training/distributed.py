@@ -99,7 +99,7 @@ def wrap(model: nn.Module) -> nn.Module:
 
 
 def share(n: int) -> slice:
-    """This process's share of a batch of n samples; the shares differ by at most one.
+    """This process's share of a batch of n samples; shares differ by at most one sample.
 
     Example:
         >>> share(5)

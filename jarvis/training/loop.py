@@ -33,7 +33,7 @@ from jarvis.training.samples import check_dataset, check_scores, device_of, labe
 
 
 class Hooks:
-    """What a training run does besides learning; subclasses override it. All ranks call it."""
+    """What a run does besides learning; subclasses override the methods, which all ranks call."""
 
     def start(self, run: Run) -> None:
         """Called before the first batch, also in a resumed run."""
@@ -167,7 +167,7 @@ def train(
 
 @contextmanager
 def _divergence_named(run: Run) -> Iterator[None]:
-    """Turn an error about values that are not finite into one about the training.
+    """Turn an error about values that are not finite into a `TrainingError`.
 
     A layer refuses weights or delays that are NaN. It cannot know that an update made them so.
     """
@@ -302,12 +302,12 @@ def fit(
     after each best epoch so far, and ``metrics_final.json`` at the end of the run. An interruption
     saves the run as well, and `resume` continues from there, as described in `train`.
 
-    Under torchrun (`jarvis.training.distributed`) all processes train together: `batch_size` counts
-    the samples of all processes. Weights and metrics are the same as in a single process, with two
-    exceptions: sums are taken in another order (the float32 rounding may change a spike), and each
-    process draws its own dropout. Only rank 0 logs and writes. All ranks read `resume`, call
-    `on_epoch`, and stop when one rank is interrupted. A run may resume with a different number of
-    processes.
+    Under torchrun (`jarvis.training.distributed`), all processes train together: `batch_size`
+    counts the samples of all processes. Weights and metrics are the same as in a single process,
+    with two exceptions: sums are taken in another order (the float32 rounding may change a spike),
+    and each process draws its own dropout. Only rank 0 logs and writes. All ranks read `resume`,
+    call `on_epoch`, and stop when one rank is interrupted. A run may resume with a different number
+    of processes.
 
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``; already on its device.

@@ -61,8 +61,8 @@ class Pruner:
 
     Args:
         model: the module that owns the weights.
-        names: the weights to prune, as in ``model.named_parameters()``. Each matrix is ranked
-            separately.
+        names: the weights to prune, as in ``model.named_parameters()``. The weights of each matrix
+            are ranked separately.
         optimizer: the optimiser whose moments are cleared.
         recurrent: those `names` that connect a population to itself, but no neuron to itself: their
             diagonal contains no synapses and is set to 0.

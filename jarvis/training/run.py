@@ -96,7 +96,7 @@ class History:
 
 
 def batches(n: int, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
-    """Indices of n samples in batches of `size`, in the given order or else ascending."""
+    """Indices of n samples in batches of `size`, in the given order, by default ascending."""
     yield from (torch.arange(n) if order is None else order).split(size)
 
 
@@ -230,7 +230,7 @@ class Run:
         return {"loss": f"{loss:.3f}"}
 
     def shuffle_key(self) -> int:
-        """Seed of this epoch's order; stateless, so that a resumed run gets the same order."""
+        """Seed of this epoch's order of samples, which a resumed run can compute again."""
         return self.seed * 1_000_003 + self.epoch
 
     def order(self) -> Tensor:
@@ -496,7 +496,7 @@ class GradientRun(Run):
         self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr)
         self.lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.trained = distributed.wrap(model)
-        self.sums: dict[str, float] = {}  # over the samples of this epoch
+        self.sums: dict[str, float] = {}  # of metrics, over the samples of this epoch
         self._same = {
             "batch_size": batch_size,
             "data": description(train_set, described),
@@ -642,8 +642,8 @@ class GradientRun(Run):
                         raise ValueError(f"the {name} of its optimiser is negative")
 
 
-#: Entries of the state of an optimiser (Adam or SGD): those with the shape of their parameter, and
-#: those that cannot be negative (sums of squares or a count).
+#: Entries of the state of an optimiser such as Adam or SGD: those with the shape of their
+#: parameter, and those that cannot be negative (means of squares, or a count).
 _LIKE_THE_PARAMETER = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "square_avg")
 _NOT_NEGATIVE = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "step")
 

@@ -63,7 +63,7 @@ def samples_at(name: str, dataset: Any, index: Tensor) -> tuple[Tensor | Events,
 
 
 def _batch_of(dataset: Any, index: Tensor) -> tuple[Any, Any] | None:
-    """The batch that a data set of another class returns for several indices, or None."""
+    """The batch that a data set of another class returns for several indices; None if it cannot."""
     try:
         x, y = dataset[index]
         whole = isinstance(x, Tensor | Events) and len(x) == len(index) and len(y) == len(index)
@@ -103,7 +103,7 @@ def labels_of(name: str, targets: Tensor) -> Tensor:
 
 
 def check_scores(scores: Any, targets: Tensor) -> None:
-    """Raise TypeError or ValueError unless `scores` are ``[B, C]`` with all targets as classes."""
+    """Raise TypeError or ValueError unless `scores` are ``[B, C]`` and every target is below C."""
     check_tensor("the model's output", scores, f"[B={len(targets)}, C]", why="scores of classes")
     why = f"the model gives scores for {scores.shape[1]} classes"
     check_values("the targets", targets, at_least=0, below=scores.shape[1], why=why)

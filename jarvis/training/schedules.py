@@ -42,8 +42,8 @@ def warmup_cosine(
         total: number of steps until the floor is reached, including the warm-up.
         floor: the final factor.
 
-    Source: the code of Landsmeer et al. 2025, arXiv:2512.10011, except that the first step has the
-    factor 0 there.
+    Source: the code of Landsmeer et al. 2025, arXiv:2512.10011, except that its first step has the
+    factor 0.
 
     Example:
         >>> [round(warmup_cosine(step), 3) for step in (0, 249, 499, 5250, 10_000, 20_000)]

@@ -115,7 +115,7 @@ def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
                 before[name].remove(back)
 
     if before[start]:
-        raise ValueError(f"{before[start]} send to the input {start!r} of the NIR graph")
+        raise ValueError(f"nodes {before[start]} send to the input {start!r} of the NIR graph")
     links, name = [], start
     while True:
         way = after[name]
@@ -139,7 +139,7 @@ def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
     shape = (nodes[start].input_type or {}).get("input")
     sizes = () if shape is None else tuple(np.atleast_1d(shape).tolist())
     if any(not isinstance(n, int) or n < 1 for n in sizes):
-        raise ValueError(f"node {start!r}: the shape {sizes} of the input must be of sizes from 1")
+        raise ValueError(f"node {start!r}: the input's shape {sizes} must have sizes of at least 1")
     return sizes, links
 
 

@@ -45,8 +45,8 @@ def from_nir(
 
     If a node's R differs from the R implied by `lif_step` (see `units.py`), the preceding weights
     are rescaled to compensate; potentials are measured relative to v_leak. Networks written by
-    `to_nir` are restored to the last bit (to the last bit but one for learned times in float64 and
-    for other times with more than 15 digits).
+    `to_nir` are restored bit for bit, except that the last bit may change in learned times in
+    float64 and in other times with more than 15 digits.
 
     Args:
         graph: a `nir.NIRGraph`, or the path of a file. Supported nodes are Linear, Affine, Flatten,
@@ -71,9 +71,8 @@ def from_nir(
 
     Warns:
         UserWarning: for time constants far from dt (at least a second, more than 1000 dt, or less
-        than a tenth of dt) in a graph that `to_nir` did not write. They are probably not in
-        seconds,
-            and the network would be silent.
+            than a tenth of dt) in a graph that `to_nir` did not write. They are probably not in
+            seconds, and the network would be silent.
 
     Source: Pedersen et al. 2024, Nat. Commun. 15:8122, its primitives.
 
@@ -115,8 +114,8 @@ def from_nir(
             dims = [int(d) % max(len(shape), 1) for d in (link.node.start_dim, link.node.end_dim)]
             if len(shape) > 1 and dims != [0, len(shape) - 1]:
                 raise ValueError(
-                    f"node {link.name!r}: Flatten must make a vector of {shape}, all dimensions of "
-                    f"it; it flattens {dims[0]} to {dims[1]}"
+                    f"node {link.name!r}: Flatten must make a vector of all dimensions of {shape}; "
+                    f"it flattens {dims[0]} to {dims[1]}"
                 )
             flat, shape = True, (math.prod(shape),)
         elif kind in ("Linear", "Affine"):

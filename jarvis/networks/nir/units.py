@@ -27,7 +27,7 @@ INTEGRATORS = ("exact", "euler")
 
 
 def loss_of(tau: float, dt: float, integrator: str) -> float:
-    """Fraction ``1 - a`` of the potential lost in a step `dt`, for NIR's `tau` in the same unit."""
+    """Fraction ``1 - a`` of the potential lost in a step `dt`; NIR's `tau` is in the unit of dt."""
     return dt / tau if integrator == "euler" else -math.expm1(-dt / tau)
 
 
@@ -56,7 +56,7 @@ def threshold_from_nir(threshold: float, dtype: np.dtype) -> float:
 
 
 def milliseconds(seconds: float) -> float:
-    """Convert seconds to ms such that ms / 1000 gives exactly the same number.
+    """Convert seconds to ms, so that the result divided by 1000 is exactly the given number.
 
     Example:
         >>> milliseconds(0.07 / 1000)
@@ -66,7 +66,7 @@ def milliseconds(seconds: float) -> float:
 
 
 def each(function: Callable[[float], float], values: np.ndarray) -> np.ndarray:
-    """Apply `function` to every value in float64, only once for equal values."""
+    """Apply `function` to every value in float64, with a single call for equal values."""
     different, where = np.unique(values, return_inverse=True)
     found = np.array([function(float(value)) for value in different], dtype=np.float64)
     return found[where].reshape(values.shape)
@@ -106,7 +106,7 @@ def fold(steps: list[Map | Cells]) -> None:
     for before, cells in pairwise([None, *steps]):
         if not isinstance(cells, Cells):
             continue
-        scaled = bool((np.abs(cells.gain - 1.0) > 1e-6).any())  # otherwise only rounding
+        scaled = bool((np.abs(cells.gain - 1.0) > 1e-6).any())  # less is rounding
         bias = None if cells.loop is None else cells.loop.bias
         if not scaled and bias is None:
             continue

@@ -1,4 +1,4 @@
-"""A detector without learning, which joins connected regions of dense events.
+"""A detector without learning, which finds connected regions of dense events.
 
 It is the baseline that a segmentation network has to beat.
 """
@@ -32,13 +32,13 @@ def segment_by_density(
         least: smallest number of events around a dense pixel, including those of the pixel itself.
         width: side of the square, pixels, odd.
         smallest: smallest number of events of an object.
-        fill: gaps of up to twice this width are closed, pixels; see `close_gaps`.
+        fill: gaps up to twice this many pixels wide are closed; see `close_gaps`.
 
     Returns:
         for each stimulus, the masks of its objects, ``[T, H, W]`` bool.
 
     Raises:
-        ValueError: for events of other units or with times in ms, or a number out of range.
+        ValueError: for events with other units or with times in ms, or a number out of range.
 
     Example:
         >>> spikes = torch.zeros(2, 1, 1, 8, 8)  # [T, B, C, H, W]

@@ -34,18 +34,18 @@ class Record(NamedTuple):
     """The spikes of one step. Every tensor is ``[B, C, H, W]``."""
 
     x: Tensor  #: the input
-    spikes: tuple[Tensor, ...]  #: of conv1, conv2 and conv3, bool
-    #: of pool1 and pool2, uint8: the pixel of its square that each unit passed on, or `SILENT`
+    spikes: tuple[Tensor, ...]  #: spikes of conv1, conv2 and conv3, bool
+    #: for each unit of pool1 and pool2, the pixel of its square that it passed on, or `SILENT`
     indices: tuple[Tensor, ...]
     #: neurons of conv1, conv2 and conv3 that were reset, including inhibited ones, bool
     resets: tuple[Tensor, ...]
 
 
 def spread(q: Tensor, weight: Tensor) -> Tensor:
-    """Transposed convolution: output row 0 is the input row ``-(k // 2)`` of the encoder.
+    """Transposed convolution: row 0 of the result is row ``-(k // 2)`` of the encoder's input.
 
-    The result is the same as that of a convolution with kernels rotated by 180 degrees. On a CPU,
-    the convolution is faster for few maps (8-fold for the four maps of conv1) and slower for many.
+    A convolution with kernels rotated by 180 degrees gives the same result. On a CPU, it is faster
+    for few maps (8-fold for the four maps of conv1) and slower for many.
     """
     if len(weight) > 8:
         return F.conv_transpose2d(q, weight)
@@ -120,9 +120,9 @@ class Nodes(NamedTuple):
     map: Tensor
     y: Tensor  #: row of the neuron
     x: Tensor
-    seen_y: Tensor  #: row of its spike in the next layer's input, after pooling
+    seen_y: Tensor  #: row of the spike in the next layer's input, after pooling
     seen_x: Tensor
-    since: Tensor  #: step of the previous reset of the same neuron, or -1
+    since: Tensor  #: step of the previous reset of the same neuron; -1 if there was none
 
     def pick(self, rows: Tensor) -> "Nodes":
         """The nodes of these rows."""
@@ -130,7 +130,7 @@ class Nodes(NamedTuple):
 
 
 def spikes_before(fired: Tensor, step: Tensor, m: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """The last step before `step` at which neuron (m, y, x) was reset, or -1.
+    """The last step before `step` at which neuron (m, y, x) was reset; -1 if there is none.
 
     `fired` is ``[T, C, H, W]``, bool.
     """
@@ -162,7 +162,7 @@ def cause_matrix(layer: ConvSTDP, keep: Tensor, nodes: Nodes, inputs: Nodes) -> 
 
     Args:
         layer: the layer, for its weights.
-        keep: leak factor of its maps per step, ``[C, 1, 1]`` (`leak_factors`).
+        keep: leak factor per step of the layer's maps, ``[C, 1, 1]`` (`leak_factors`).
         nodes: spikes of the layer.
         inputs: spikes of the layer below.
     """
@@ -190,7 +190,7 @@ def cause_matrix(layer: ConvSTDP, keep: Tensor, nodes: Nodes, inputs: Nodes) -> 
 
 
 def filter_matrix(layer: ConvSTDP, nodes: Nodes, height: int, width: int) -> tuple[Tensor, Nodes]:
-    """``[N, P]`` sparse: the whole conv1 filters around its spikes, and the P pixels as nodes."""
+    """``[N, P]`` sparse: the whole filter of each of N conv1 spikes; and the P pixels as nodes."""
     k, channels = layer.kernel_size, layer.in_channels
     span = torch.arange(k, device=nodes.step.device)
     n = torch.arange(len(nodes.step), device=span.device)
@@ -220,7 +220,7 @@ def backproject(worth: Tensor, matrix: Tensor) -> Tensor:
 class Attributions(NamedTuple):
     """The relevance of pixels and spikes for K class spikes of one sample."""
 
-    worth: tuple[Tensor, Tensor, Tensor]  #: relevance of the nodes below, each ``[K, N]``
+    worth: tuple[Tensor, Tensor, Tensor]  #: relevance of `nodes`, each ``[K, N]``
     nodes: tuple[Nodes, Nodes, Nodes]  #: pixels, spikes of conv1, spikes of conv2
 
 

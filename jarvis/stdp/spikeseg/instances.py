@@ -20,7 +20,7 @@ from jarvis.stdp.spikeseg.decoder import Nodes, Record, attribute, spikes_before
 from jarvis.stdp.spikeseg.network import SpikeSEG, SpikeSEGState
 from jarvis.support.checks import check_choice, check_number
 
-_CHUNK = 512  #: class spikes that are decoded at once
+_CHUNK = 512  #: number of class spikes that are decoded at once
 
 
 class Unravelled(NamedTuple):
@@ -30,7 +30,7 @@ class Unravelled(NamedTuple):
     masks: Tensor  #: ``[N, T, h, w]`` bool: the pixels of each step
     corners: Tensor  #: ``[N, 2]`` int64: row and column of the mask's first pixel; may be negative
     boxes: Tensor  #: ``[N, 4]`` int64: y0, x0, y1, x1 in the image, ends excluded
-    ash: Tensor  #: ``[N, maps of conv1 + maps of conv2 + classes, T]`` bool
+    ash: Tensor  #: the hashes, ``[N, maps of conv1 + maps of conv2 + classes, T]`` bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def _unravel(
     fired = torch.stack([record.resets[2][sample] for record in records])
     nodes = Nodes(step, label, y, x, y, x, spikes_before(fired, step, label, y, x))
     found = attribute(layers, records, sample, nodes, p, gated)
-    pixels, worth = found.nodes[0], found.worth[0].clamp(min=0)  # below 0: against the spike
+    pixels, worth = found.nodes[0], found.worth[0].clamp(min=0)  # negative relevance counts as 0
     row, column = pixels.y - corners[:, :1], pixels.x - corners[:, 1:]
     at = (pixels.step * size + row) * size + column
     inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
@@ -112,7 +112,8 @@ def hulk(
         state: the state after the stimuli; None: the network's own state.
         spikes: the class spikes to decode, ``[N, 5]``: sample, step, map, y, x; None: all.
         level: a pixel belongs to the mask if its saliency is at least this share of the highest
-            saliency for this spike. The same holds for features in the hash, within their layer.
+            saliency for this spike. Likewise, a feature belongs to the hash if its relevance is at
+            least this share of the highest relevance in its layer.
         gated: only pixels with an event are used; see `decoder.decode`.
 
     Returns:
@@ -161,7 +162,7 @@ def hulk(
 
 
 def jaccard(ash: Tensor) -> Tensor:
-    """Jaccard index ``[N, N]`` of pairs of hashes ``[N, F, T]``: shared bits over all set bits."""
+    """Jaccard index ``[N, N]`` of pairs of hashes: bits set in both over bits set in either."""
     flat = ash.flatten(1).float()
     shared = flat @ flat.T
     count = flat.sum(1)

@@ -35,8 +35,8 @@ class SpikeSEGState(NamedTuple):
     """State of the encoder for one batch of stimuli. Every tensor is ``[B, C, H, W]``."""
 
     step: int  #: number of steps so far
-    potentials: tuple[Tensor, ...]  #: of conv1, conv2, conv3, after the reset
-    times: dict[str, Tensor]  #: int32 step of the first spike of each unit, by layer, or `NEVER`
+    potentials: tuple[Tensor, ...]  #: potentials of conv1, conv2 and conv3 after the reset
+    times: dict[str, Tensor]  #: by layer: int32 step of each unit's first spike, or `NEVER`
     records: tuple[Record, ...]  #: spikes and pooling indices of each step, for the decoder
 
 
@@ -44,7 +44,7 @@ class SpikeSEGOutput(NamedTuple):
     """One step of the encoder. The keys are conv1, pool1, conv2, pool2 and conv3."""
 
     layer_spikes: dict[str, Tensor]  #: ``[B, C, H, W]``, 0 or 1
-    #: potentials before the reset; for a pooling unit, that of the spike it passes on, or 0
+    #: potentials before the reset; a pooling unit has that of the spike that it passes on, or 0
     layer_membranes: dict[str, Tensor]
     #: int32 step of the first spike so far, or `NEVER`, which ``clamp(max=T)`` turns into T
     layer_spike_times: dict[str, Tensor]
@@ -179,7 +179,7 @@ class SpikeSEG(nn.Module):
         Args:
             x: input spikes of this step, ``[B, C_in, H, W]``, or ``[C_in, H, W]`` for one sample.
             state: the state to continue from; None: the network's own state, which is then
-                replaced. At the first step after `reset_state` it is the initial state.
+                replaced. At the first step after `reset_state`, it is the initial state.
 
         Raises:
             ValueError: for input whose shape does not match the network or the state.
@@ -217,7 +217,7 @@ class SpikeSEG(nn.Module):
                 layer, into, state.potentials[i], fired, once=once, inhibit=self.inhibit
             )
             potentials.append(v)
-            resets.append(v != pre)  # thresholds are above 0
+            resets.append(v != pre)  # a reset changes v, since thresholds are above 0
             note(conv, spike, pre)
             if i < 2:
                 passed = state.times[pool] != NEVER

@@ -68,7 +68,7 @@ class PixelCounts:
     false if no true pixel is that close. Other pixels within the tolerance are not counted.
     """
 
-    tolerance: int = 1  #: pixels
+    tolerance: int = 1  #: in rows and in columns, pixels
     found: int = 0
     missed: int = 0
     false: int = 0
@@ -79,7 +79,7 @@ class PixelCounts:
 
         Args:
             predicted: ``[T, H, W]`` bool.
-            truth: the true pixels, same shape.
+            truth: the true pixels, shaped like `predicted`.
 
         Raises:
             ValueError: for masks of different shapes.
@@ -128,8 +128,8 @@ def match(predicted: Sequence[Tensor], truth: Sequence[Tensor]) -> list[tuple[in
     """Pairs of predicted and true masks, best first; each mask is in at most one pair.
 
     Args:
-        predicted: masks that all have the same shape.
-        truth: masks of this shape.
+        predicted: predicted masks, all of one shape.
+        truth: true masks, of the same shape as the predicted ones.
 
     Returns:
         ``(index of predicted, index of truth, IoU)``; pairs without a common pixel are omitted.

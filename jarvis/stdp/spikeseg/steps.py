@@ -24,8 +24,8 @@ def conv_step(
             used.
         x: input spikes ``[B, C_in, H, W]``.
         v: potentials ``[B, C_out, H, W]``.
-        fired: neurons that have already fired, bool, same shape.
-        once: whether these neurons are kept from firing again.
+        fired: neurons that have already fired, bool, shaped like `v`.
+        once: whether neurons that have already fired are kept from firing again.
         inhibit: whether only the map with the highest potential fires at each location (with
             `once`, only the first map ever); other maps at their threshold are reset without a
             spike.
@@ -79,7 +79,7 @@ def unpool(values: Tensor, indices: Tensor, size: int) -> Tensor:
 
     Args:
         values: ``[N, C, h, w]``.
-        indices: row-major index of a pixel in the square, or `SILENT` for none; uint8, same shape.
+        indices: row-major index of a pixel in the square, or `SILENT`; uint8, shaped like `values`.
         size: side of the squares.
 
     Returns:
