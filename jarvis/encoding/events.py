@@ -22,7 +22,7 @@ from jarvis.support.checks import (
 #: A day in ms: later times must be in another unit, or are not measured from the recording's start.
 _DAY = 86_400_000.0
 
-_LATE = 100.0  #: ms; a recording starts late if its first event is later, and in the second half
+_LATE = 100.0  #: ms; a recording starts late if its first event is after this, in the second half
 
 
 def _converted(name: str, given: Tensor, kind: torch.dtype) -> Tensor:
@@ -178,7 +178,7 @@ class Events:
         if (counts < 0).any():
             raise ValueError("Events: offsets must not decrease")
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        # Position of every event in the old list, counted from the start of its sample.
+        # Position of every event in the old list minus its position in the new list.
         shift = (self.offsets[picked] - offsets[:-1]).repeat_interleave(counts)
         where = torch.arange(int(offsets[-1]), device=offsets.device) + shift
         check_values("Events: offsets", where, at_least=0, below=len(self.times))

@@ -67,7 +67,7 @@ def act_loop() -> Callable:
     """``act(theta, u, lanes, state, scratch, wide, places, whole) -> -1``.
 
     The loop runs one control step of the candidates listed in `whole`. If the output of a candidate
-    is not finite, it stops and returns the number of that candidate. `places` holds the index at
+    is not finite, the loop stops and returns that candidate's index. `places` holds the index at
     which each section of `wide` begins.
     """
 

@@ -73,7 +73,7 @@ def program(
     state: Any,
     per_neuron: Sequence[str] = (),
 ) -> CandidateProgram:
-    """The loop of a step.
+    """The loop over candidates, for neurons with this step.
 
     Args:
         name: the neuron's name.
@@ -127,7 +127,7 @@ def _advance(
     places: dict[Node, int],
     lanes: Sequence[int],
 ) -> Iterable[str]:
-    """The lines of `candidate_parts.advance`."""
+    """The source lines of `candidate_parts.advance`."""
 
     def use(node: Node) -> str:
         if node in places:

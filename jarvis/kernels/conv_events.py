@@ -35,7 +35,7 @@ def vector(kind, dims: int = 1) -> types.Array:
 
 
 def build(make: Callable, dtype: torch.dtype, arguments: list) -> Callable:
-    """The loop of `make` for this type, compiled for these argument types."""
+    """The loop that `make` returns for this dtype, compiled for these types of arguments."""
     numpy_type, _ = TYPES[dtype]
     name = f"conv{make.__name__}_{numpy_type.__name__}_{_SHARED}"
     return compiled(make(numpy_type), types.void(*arguments), name)

@@ -28,7 +28,7 @@ _SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, created without arithme
 
 _ONE = np.float32(1.0)
 
-_MIN_WORK = 1 << 17  #: lane-steps for which it is worth waking a thread: about 0.1 ms
+_MIN_WORK = 1 << 17  #: lanes times steps that are worth waking a thread: about 0.1 ms
 
 _compiling = threading.RLock()
 
@@ -106,7 +106,7 @@ class _TellOnce(event.Listener):
 
 
 def over_lanes(kernel: Callable[[int, int], None], lanes: int, steps: int, block: int) -> None:
-    """Run ``kernel(first lane, end lane)`` over all lanes, on torch's number of threads.
+    """Run ``kernel(first lane, end lane)`` over all lanes, on as many threads as torch uses.
 
     A small problem runs on the calling thread, and so does one share of a large problem. During the
     run, subnormal numbers (below 1e-38 in float32) are flushed to 0: state variables that decay

@@ -24,12 +24,12 @@ def transposed(u: Any, v: Any, i: Any, w: Any, g_v: Any, g_i: Any, g_w: Any) -> 
 
 
 def within(u: Any, x: Any, v: Any, i: Any, w: Any) -> Any:
-    """The level after a time x, and the level's derivatives with respect to x, v, i and w."""
+    """How far v is above the threshold after a time x, and the derivatives of this number."""
     raise NotImplementedError
 
 
 def guess(u: Any, v: Any, i: Any, w: Any) -> Any:
-    """The approximate time at which the level is 0."""
+    """The approximate time at which v reaches the threshold."""
     raise NotImplementedError
 
 

@@ -218,7 +218,7 @@ def _forward_loop(
                         arrives,
                         sem="relaxed",
                     )
-                tl.debug_barrier()  # a sum may be read by another thread than the one that wrote it
+                tl.debug_barrier()  # a sum may be read by a thread that did not write it
         v = tl.where(fires, 0.0, h)
         current = next_current + tl.load(drive + row, here, 0.0)
         adaptation = next_adaptation

@@ -38,15 +38,15 @@ class Variant(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What a loop reads and writes, in order, apart from its input and its spikes."""
+    """What a loop reads and writes besides its input and its spikes, in order."""
 
     n_inputs: int
     n_states: int
     n_outputs: int
-    kept: tuple[bool, ...]  #: what is kept for the backward loop: True for a condition (a byte)
+    kept: tuple[bool, ...]  #: for each value that is kept: True for a condition (a byte)
     reread: tuple[int, ...]  #: the inputs that the backward loop reads again
     derived: tuple[int, ...]  #: the states whose initial values the backward loop needs
-    differentiable: tuple[bool, ...]  #: whether a gradient reaches each output, then each state
+    differentiable: tuple[bool, ...]  #: for each output, then each state: does a gradient reach it?
     near: bool  #: whether a loop marks where a gradient passes through the spikes
 
 
@@ -96,7 +96,7 @@ def program(name: str, step: Callable, params: Any, spike: Spike, inputs: Any, s
 
 
 def spike_options(spike: Spike) -> tuple[Callable, bool]:
-    """The options that determine a spike's derivative, apart from numbers."""
+    """The non-numeric options that determine a spike's derivative."""
     return getattr(spike.surrogate, "derivative", spike.surrogate), spike.detach_reset
 
 
@@ -118,7 +118,7 @@ class Program:
         return numbers, {i: n for i, n in enumerate(numbers) if isinstance(n, Tensor)}
 
     def variant(self, tensors: dict[int, Tensor], record: bool, recurrent: bool) -> Variant:
-        """The variant for the tensors among the `numbers`: which are learned, which per neuron."""
+        """The variant for these tensors among the `numbers`: some learned, some per neuron."""
         if not tensors:
             return Variant((), (), record, recurrent)
         paths, wants = self.step.values, torch.is_grad_enabled()

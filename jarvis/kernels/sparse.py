@@ -336,7 +336,7 @@ class _Plan:
 
 
 def _looked_at(rows: int) -> int:
-    """The number of rows in which entries are counted: so few that it takes almost no time."""
+    """The number of rows in which entries are counted: so few that this takes almost no time."""
     return max(1, min(_SAMPLE, rows // 8))
 
 
@@ -414,7 +414,7 @@ class Recurrent:
         steps, batch, n = like.shape
         self._map = _Linear(steps * batch, weight)
         self._plan = _Plan(self._map)
-        self.most = 0.0  #: spikes per step ``[B, H]`` up to which skipping zeros is faster
+        self.most = 0.0  #: most spikes in a step ``[B, H]`` for which skipping zeros is faster
         mode = self._plan.mode
         if not compiled or mode == "never":
             return

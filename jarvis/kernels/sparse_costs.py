@@ -32,7 +32,7 @@ _WORK = 1 << 27  #: multiplications in the dense product that is timed: a few mi
 _FEWEST, _MOST = 256, 1024  #: limits on the rows that are timed
 _SHARES = (0.02, 0.35)  #: shares of nonzero entries that are timed
 _REPEATS = 3  #: minimum number of repetitions
-_ENOUGH = 0.05  #: seconds: until this time is spent, short calls are repeated more often
+_ENOUGH = 0.05  #: seconds: short calls are repeated until this time is spent
 _CALL = 5.0  #: microseconds for the neurons of one step, after a dense product
 _STEPS = 20  #: steps of a recurrent layer that are timed together
 
@@ -61,7 +61,7 @@ class Costs(NamedTuple):
     product: Cost  #: the output, from the list
     weight: Cost  #: the gradient of the weights, from the list
     input: Cost  #: the input's gradient at wanted places; `entry` is the time per wanted place
-    input_listed: Cost  #: the input's gradient from a list of the incoming one, and the listing
+    input_listed: Cost  #: the input's gradient from listed entries of the incoming gradient
 
 
 #: The cost of a product for which there is no loop.
@@ -88,7 +88,7 @@ def _as_costs(name: str, dtype: torch.dtype, measure: Callable[[], list[float]])
 
 
 def most_spikes(n: int, batch: int, dtype: torch.dtype) -> float:
-    """The number of spikes per step ``[batch, n]`` up to which skipping zeros is faster."""
+    """The most spikes in a step ``[batch, n]`` for which skipping zeros is faster."""
     (limit,) = _kept(f"step_{batch}x{n}", dtype, 1, lambda: _measure_step(n, batch, dtype))
     return limit
 

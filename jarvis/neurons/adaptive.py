@@ -146,7 +146,7 @@ class ALIFParams(Parameters):
 
 
 class ALIFState(NamedTuple):
-    """State of an adaptive LIF neuron, each ``[B, ...]``."""
+    """State of adaptive LIF neurons: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential after the reset, or before it with ``reset_at="next"``
     a: Tensor  #: adaptation: decaying count, or running mean, of the neuron's own spikes

@@ -53,7 +53,7 @@ def nmda_block(v: Tensor, mg: float = 1.0) -> Tensor:
 
 
 class ConductanceInputs(NamedTuple):
-    """The inputs of one step, each ``[B, ...]``, or of a sequence, each ``[T, B, ...]``.
+    """The inputs of one step, tensors ``[B, ...]``, or of a sequence, tensors ``[T, B, ...]``.
 
     Jumps of a conductance cannot be negative: values below 0 count as 0.
     """
@@ -248,7 +248,7 @@ def _mean(tau: float | Tensor, dt: float) -> float | Tensor:
 
 
 class ConductanceLIFState(NamedTuple):
-    """State of a neuron with conductance synapses between two steps, each ``[B, ...]``."""
+    """State of neurons with conductance synapses between two steps: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential, mV
     g_exc: Tensor  #: excitatory conductance, nS
@@ -262,7 +262,7 @@ class ConductanceLIFState(NamedTuple):
 
 
 class ConductanceLIFTrace(NamedTuple):
-    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` at the end of each step."""
 
     h: Tensor  #: potential before the reset, mV
     v: Tensor  #: potential after the reset, mV
@@ -302,7 +302,7 @@ def conductance_lif_step(
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), the new state, and
-        the record.
+        the record of ``trace=True``.
 
     Source: Brette et al. 2007, J. Comput. Neurosci. 23:349, benchmark 1; replacing a conductance by
     its mean over a step gives the first term of the expansion of Magnus 1954, Commun. Pure Appl.

@@ -174,7 +174,7 @@ def learnable_numbers(params: type[Parameters] | Parameters) -> dict[str, bool]:
     """The names of the numbers that may be learned or may differ from neuron to neuron.
 
     Returns:
-        a dict from each name to True if the number must not be negative, else False.
+        a dict that maps each name to True if the number must not be negative, else False.
     """
     found = {}
     for each in fields(params):

@@ -45,9 +45,9 @@ class SpikingLayer(nn.Module):
         surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
             spikes``.
         detach_reset: True blocks the gradient through the reset.
-        backend: "auto" generates a compiled time loop from the neuron's step and, if it cannot,
-            reports the reason once; "eager" runs step by step in PyTorch; "numba" (CPU) and
-            "triton" (CUDA) require the compiled loop.
+        backend: "auto" uses a compiled time loop, generated from the neuron's step, if it can,
+            otherwise "eager" (and says why, once). "eager" runs step by step in PyTorch; "numba"
+            (CPU) and "triton" (CUDA) require the compiled loop.
 
     Attributes:
         weight: W ``[recurrent, recurrent]``, where a row is a receiving neuron; initial values are
@@ -121,7 +121,7 @@ class SpikingLayer(nn.Module):
             bound = 1.0 / math.sqrt(recurrent)
             weight = torch.empty(recurrent, recurrent).uniform_(-bound, bound)
             self.weight = nn.Parameter(weight if self_connections else weight.fill_diagonal_(0.0))
-        # Without tensors among the parameters, the resting state is always the same numbers.
+        # Without tensors among the parameters, the resting state never changes.
         self._rest = None if self._tensors else self._at_rest(self._given)
         self._program: Any = None
         self._reason: str | None = None  # why there is no compiled program

@@ -154,7 +154,7 @@ def _decay(tau: float | Tensor, dt: float) -> Any:
 
 
 class ShortTermPlasticityState(NamedTuple):
-    """State of a synapse at the end of a step, after a spike in this step, each ``[B, ...]``."""
+    """State of synapses at the end of a step, spikes included: tensors ``[B, ...]``."""
 
     u: Tensor  #: utilisation: decaying fraction of the resources that the last spike used
     r: Tensor  #: resources, from 0 to 1
