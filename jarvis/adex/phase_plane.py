@@ -136,7 +136,7 @@ def trajectory(response: StepResponse, ax: Axes, color: str = RED) -> Axes:
 
 
 def potential(response: StepResponse, ax: Axes | None = None, peak: float = 0.0) -> Axes:
-    """Draw V over time, with each spike drawn up to `peak` (mV) and marked above.
+    """Draw V over time, with each spike drawn up to `peak` (mV) and marked above it.
 
     V is known only at the ends of steps, and at the end of a step with a spike it has already been
     reset.

@@ -416,8 +416,8 @@ class Events:
 
         Args:
             keep: ``[E]`` bool.
-            times, units: ``[E]``, new values for all events; only those of kept events must be
-                valid.
+            times, units: ``[E]``, new values for all events; only the values of kept events must
+                be valid.
             n_steps: the new number of steps, if `times` are steps of another grid.
 
         Raises:

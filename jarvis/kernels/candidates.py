@@ -54,8 +54,8 @@ class CandidateProgram(NamedTuple):
     key: str
     text: str  #: source of the module
     names: dict[str, Any]  #: what the generated module defines
-    values: tuple[str, ...]  #: paths of the numbers that the step reads
-    per_neuron: tuple[str, ...]  #: paths of the numbers that differ between neurons
+    values: tuple[str, ...]  #: names of the numbers that the step reads, such as "half_step.xx"
+    per_neuron: tuple[str, ...]  #: names of the numbers that differ between neurons
     present: tuple[str, ...]  #: the fields of the state
     noisy: bool  #: whether the step takes random numbers
 
@@ -78,7 +78,7 @@ def program(
     Args:
         name: the neuron's name.
         step, params, spike, inputs, state: as for `expression.Step`.
-        per_neuron: paths of the numbers that differ between neurons.
+        per_neuron: names of the numbers that differ between neurons.
 
     Raises:
         Untraceable: if the step has no compiled form, or takes inputs that a policy does not have.

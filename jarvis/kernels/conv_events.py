@@ -122,7 +122,7 @@ def _respond_loop(dtype: type) -> Callable:
         fired = np.zeros(area * maps, np.bool_)
         sent = np.full(pooled_area * maps, -1, np.int32)  # step of the last spike of a pooled unit
         closed = np.zeros(area, np.bool_)
-        spent = dtype(-np.inf)  # prevents another spike without a check of `fired`
+        spent = dtype(-np.inf)  # a potential that can never reach the threshold again
         for b in range(low, high):
             v[:] = zero
             stamp[:] = -1

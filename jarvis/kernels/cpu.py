@@ -1,10 +1,11 @@
 """How compiled CPU loops are built, cached and distributed over threads.
 
 Two design choices avoid known problems. Kernels are plain `nogil` functions that our own thread
-pool calls on ranges of lanes, instead of numba's `prange`: numba's workqueue layer must not be
-entered by two Python threads at once, and GNU OpenMP terminates a process that forks after using
-it. And every specialisation of a loop has its own cache file: numba numbers the entries of a shared
-file, and two processes that start together could give two different loops the same number.
+pool calls on ranges of neurons or samples, instead of numba's `prange`: numba's workqueue layer
+must not be entered by two Python threads at once, and GNU OpenMP terminates a process that forks
+after using it. And every specialisation of a loop has its own cache file: numba numbers the entries
+of a shared file, and two processes that start together could give two different loops the same
+number.
 """
 
 import logging
@@ -106,11 +107,12 @@ class _TellOnce(event.Listener):
 
 
 def over_lanes(kernel: Callable[[int, int], None], lanes: int, steps: int, block: int) -> None:
-    """Run ``kernel(first lane, end lane)`` over all lanes, on as many threads as torch uses.
+    """Run ``kernel(first, end)`` over all lanes, on as many threads as torch uses.
 
-    A small problem runs on the calling thread, and so does one share of a large problem. During the
-    run, subnormal numbers (below 1e-38 in float32) are flushed to 0: state variables that decay
-    without input become subnormal, and arithmetic with such numbers is about fifty times slower.
+    A lane is a neuron, a sample or a row, computed independently. A small problem runs on the
+    calling thread, and so does one share of a large problem. During the run, subnormal numbers
+    (below 1e-38 in float32) are flushed to 0: state variables that decay without input become
+    subnormal, and arithmetic with such numbers is about fifty times slower.
     """
     before = (_SUBNORMAL * _ONE) == 0.0  # torch can set the mode, but not query it
     torch.set_flush_denormal(True)

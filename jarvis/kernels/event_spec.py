@@ -114,7 +114,7 @@ class Spikes(NamedTuple):
     by: Tensor  #: ``[n, S]`` d(spike time)/d(each of the n variables at the start of that step)
     after: Tensor  #: ``[S]`` slope of v just after the reset, 1/ms
     #: ``[B, T, K, H]`` history for the backward pass: v at the end of each step, before the reset,
-    #: and, if K = 3, i and w at its start; None if there is no backward pass
+    #: and, if K = 3, i and w at the start of the step; None without a backward pass
     history: Tensor | None
 
 
@@ -128,7 +128,7 @@ class Gradients(NamedTuple):
 
 
 class EventLoops(Protocol):
-    """A module that runs the network: `jarvis.spatial.event_driven` is the definition."""
+    """A module that runs the network defined in `jarvis.spatial.event_driven`."""
 
     def forward(self, spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
         """Run all samples from the initial state; if `keep`, also return `Spikes.history`."""

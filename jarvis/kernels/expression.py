@@ -151,7 +151,7 @@ class _Parameters:
 
 
 def read(params: Any, surrogate: Any, path: str) -> float | Tensor:
-    """The number that a step reads under this path: "decay", "half_step.xx", "spike.slope"."""
+    """The number that a step reads under this name, such as "decay" or "half_step.xx"."""
     first, *rest = path.split(".")
     value = surrogate if first == "spike" else getattr(params, first)
     for name in rest:
@@ -194,7 +194,7 @@ class Step:
 
         with self._explained():
             recorded = apart(once)
-        self.values = tuple(paths)  #: paths of the numbers that the step reads
+        self.values = tuple(paths)  #: names of the numbers that the step reads
         self.record = type(recorded)  #: the NamedTuple of what the step records
         self.recorded = [n for n in self.record._fields if getattr(recorded, n) is not None]
 

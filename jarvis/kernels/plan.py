@@ -55,10 +55,10 @@ def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
 
 
 def uniform_nodes(nodes: Iterable[Node], different: Container[float] = ()) -> set[Node]:
-    """Those of `nodes`, in order of computation, that are the same for all neurons.
+    """Those of the given nodes that are the same for all neurons.
 
     Args:
-        nodes: nodes, together with all that they depend on.
+        nodes: nodes and all that they depend on, in order of computation.
         different: indices of the numbers that differ between neurons.
     """
     uniform: set[Node] = set()

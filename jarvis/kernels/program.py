@@ -58,7 +58,7 @@ class Loop:
     text: str  #: the generated source
     names: dict[str, Any]  #: what the source defines
     layout: Layout
-    values: tuple[str, ...]  #: paths of the numbers that the step reads
+    values: tuple[str, ...]  #: names of the numbers that the step reads, such as "half_step.xx"
     variant: Variant
     machine: dict[tuple, Callable] = field(default_factory=dict)  #: compiled by a backend
 
@@ -113,12 +113,12 @@ class Program:
     def numbers(
         self, params: Any, surrogate: Any
     ) -> tuple[list[float | Tensor], dict[int, Tensor]]:
-        """The numbers that a step reads, ordered as in `Loop.values`, and a dict of the tensors."""
+        """The numbers that a step reads, in the order of `Loop.values`, and their tensors."""
         numbers = [get(params, surrogate) for get in self._readers]
         return numbers, {i: n for i, n in enumerate(numbers) if isinstance(n, Tensor)}
 
     def variant(self, tensors: dict[int, Tensor], record: bool, recurrent: bool) -> Variant:
-        """The variant for these tensors among the `numbers`: some learned, some per neuron."""
+        """The variant, which depends on which `tensors` are learned or differ between neurons."""
         if not tensors:
             return Variant((), (), record, recurrent)
         paths, wants = self.step.values, torch.is_grad_enabled()
@@ -166,7 +166,7 @@ class Program:
 
 
 def _reader(path: str) -> Callable[[Any, Any], float | Tensor]:
-    """A faster form of `read` for one path, called every time that a layer runs."""
+    """A faster form of `read` for one number, called every time that a layer runs."""
     if path == "spike.slope":
         return lambda _, surrogate: surrogate.slope
     if any(part.isdigit() for part in path.split(".")):

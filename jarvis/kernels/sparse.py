@@ -281,7 +281,7 @@ class _Plan:
         return pays
 
     def late_weight(self, g: Tensor, x: Tensor) -> Tensor:
-        """The gradient of the weights, if the entries of the rows have not been counted yet."""
+        """The gradient of the weights, for rows whose nonzero entries have not been counted yet."""
         loops, costs = _loops(), self.map.costs(x.dtype)
         self.density = loops.share_nonzero(x, _looked_at(len(x)))
         rows, entries = self.map.rows, self.entries

@@ -69,7 +69,7 @@ _NEVER = Cost(1e15, 0.0, 0.0)
 
 
 def costs(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> Costs:
-    """The times for weights ``[n_out, n_in]`` and about `rows` rows, measured or read."""
+    """The times for weights ``[n_out, n_in]`` and about `rows` rows, cached or measured now."""
     most = min(max(_WORK // max(1, n_in * n_out), _FEWEST), _MOST)
     timed = min(1 << max(0, rows - 1).bit_length(), most)
     name = f"{n_out}x{n_in}_{timed}"
@@ -238,7 +238,7 @@ class Convolution(NamedTuple):
 
 
 def convolution_costs(conv: Convolution, rows: int, dtype: torch.dtype) -> Costs:
-    """The times for a convolution of about `rows` images, measured or read."""
+    """The times for a convolution of about `rows` images, cached or measured now."""
     window = conv.shape[0] * conv.kernel[0] * conv.kernel[1]
     each = window * torch.Size(conv.result).numel()
     most = min(max(_WORK // max(1, each), 8), _MOST)

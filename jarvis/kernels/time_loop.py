@@ -101,7 +101,7 @@ class Backend(Protocol):
 
 
 class _Call(NamedTuple):
-    """The arguments of a loop, apart from tensors that may need a gradient."""
+    """The arguments of a loop, except the tensors that may need a gradient."""
 
     backend: Backend
     loop: Loop
@@ -186,7 +186,7 @@ class _Loop(torch.autograd.Function):
         steps, step_shape = shape[0], shape[1:]
 
         def start(given: Tensor | None) -> Tensor:
-            """A copy of the gradient of a part of the final state, which may be modified."""
+            """A writable copy of the gradient of a part of the final state."""
             return like.new_full(step_shape, 0.0) if given is None else own(given)
 
         g_outputs = [

@@ -167,7 +167,7 @@ class IzhikevichParams(Parameters):
         b: sensitivity of the recovery to v, 1/ms.
         c: potential after a spike, mV.
         d: increase of u per spike, mV/ms.
-        v_peak: where the upstroke is cut off, mV.
+        v_peak: potential at which the upstroke is cut off, mV.
         square: coefficient of v^2, 1/(mV ms).
         slope: coefficient of v, 1/ms; 4.1 in two of the twenty patterns.
         offset: constant term, mV/ms; 108 in the same two patterns.
@@ -273,17 +273,17 @@ class IzhikevichParams(Parameters):
 
     @derived
     def peak(self) -> Direction:
-        """The direction of v_peak in the normal form."""
+        """v_peak in the normal form, as a `Direction`."""
         return direction(self.square * (self.v_peak - self.v_mid))
 
     @derived
     def highest(self) -> float | Tensor:
-        """The peak in the normal form, 1/ms."""
+        """v_peak in the normal form, 1/ms."""
         return self.square * (self.v_peak - self.v_mid)
 
     @derived
     def peak_phase(self) -> float | Tensor:
-        """`phase` of the peak."""
+        """The `phase` of v_peak in the normal form."""
         return self.peak.p / (1.0 + self.peak.q)
 
     @derived

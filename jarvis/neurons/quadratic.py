@@ -258,22 +258,22 @@ class QIFParams(Parameters):
 
     @derived
     def peak(self) -> Direction:
-        """The direction of v_peak in the normal form."""
+        """v_peak in the normal form, as a `Direction`."""
         return direction(self.a_0 * (self.v_peak - self.v_mid))
 
     @derived
     def start(self) -> Direction:
-        """The direction of v_reset in the normal form."""
+        """v_reset in the normal form, as a `Direction`."""
         return direction(self.a_0 * (self.v_reset - self.v_mid))
 
     @derived
     def highest(self) -> float | Tensor:
-        """The peak in the normal form."""
+        """v_peak in the normal form."""
         return self.peak.p / self.peak.q
 
     @derived
     def peak_phase(self) -> float | Tensor:
-        """`phase` of the peak."""
+        """The `phase` of v_peak in the normal form."""
         return self.peak.p / (1.0 + self.peak.q)
 
     @property
