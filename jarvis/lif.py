@@ -101,7 +101,7 @@ class LIFParams(Refractory, Parameters):
 
 
 class LIFTrace(NamedTuple):
-    """Potentials over time, each ``[T, B, ...]``, for plotting and inspection."""
+    """Potentials over time ``[T, B, ...]``, for plotting and inspection."""
 
     h: Tensor  #: before the reset: crosses the threshold where the neuron fires
     v: Tensor  #: after the reset: the starting point of the next step
@@ -316,7 +316,8 @@ class RecurrentLIFLayer(LIFLayer):
             diagonal of the weights at 0.
 
     Attributes:
-        weight: W ``[n_hidden, n_hidden]``; rows are receivers; uniform in +-1/sqrt(n_hidden).
+        weight: W ``[n_hidden, n_hidden]``, where a row is a receiving neuron; initial values are
+            uniform in +-1/sqrt(n_hidden).
 
     Raises:
         ValueError: if the input is not ``[T, B, n_hidden]``, or for a reason given in `LIFLayer`.

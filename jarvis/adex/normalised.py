@@ -215,14 +215,14 @@ def normalised_adex_step(
             arriving spikes. It is clamped to +-1e15.
         state: the state before the step; None for the initial state.
         params: the neuron's parameters.
-        spike: the surrogate, a function of h - threshold, and whether the reset is detached.
+        spike: the surrogate (a function of h - threshold) and whether the reset is detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011. In the source, an input acts at the end of its
-    step. Here it acts at the beginning, as in `lif_step`, so the spikes are the same but occur one
-    step earlier.
+    step. Here an input acts at the beginning, as in `lif_step`, so the spikes are the same but
+    occur one step earlier.
 
     Example:
         >>> params, state = NormalisedAdExParams(dt=0.5), None

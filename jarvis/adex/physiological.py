@@ -205,7 +205,7 @@ class AdExParams(Parameters):
         p = self.plain()
         if p.a <= -p.g_l:
             return -math.inf
-        steep = 1.0 + min(p.a / p.g_l, p.tau / p.tau_w)  # exp((V - v_t)/delta_t) at this point
+        steep = 1.0 + min(p.a / p.g_l, p.tau / p.tau_w)  # exp((V - v_t)/delta_t) at the bifurcation
         x = p.v_t + p.delta_t * math.log(steep) - p.e_l
         return (p.g_l + p.a) * x - p.g_l * p.delta_t * steep
 

@@ -280,7 +280,7 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
 def constant_encode(values: Tensor, n_steps: int) -> Tensor:
     """Direct code: the values themselves are the input, the same in every step.
 
-    Returns an expanded view (no copy): `over_time` detects it and computes the first layer once.
+    Returns an expanded view (no copy), for which `over_time` computes the first layer only once.
 
     Args:
         values: ``[B, ...]``, finite.

@@ -251,7 +251,7 @@ class Events:
         return self.n_steps
 
     def dense(self) -> Tensor:
-        """``[T, B, ...]`` float32, 0 or 1."""
+        """The spike trains ``[T, B, ...]``, float32, 0 or 1."""
         n_steps = self._stepped("dense")
         self.check()
         out = torch.zeros(n_steps, len(self), self.n_units, device=self.times.device)
@@ -268,7 +268,7 @@ class Events:
             counts, float32; a unit that fires twice in a step counts twice.
 
         Raises:
-            ValueError: for events in ms, units with several axes, or a number of units that `pool`
+            ValueError: for times in ms, units with several axes, or a number of units that `pool`
                 does not divide.
 
         Example:
@@ -302,7 +302,7 @@ class Events:
         """The times in ms after `start`, in float64, if they can be put on a grid of steps.
 
         Raises:
-            ValueError: for events in steps, or times that are not in ms.
+            ValueError: for times that are already steps, or are not in ms.
         """
         name = f"Events.{what}"
         if self.n_steps is not None:
@@ -327,7 +327,7 @@ class Events:
     def binned(
         self, n_steps: int, duration: float | None = None, *, start: float = 0.0
     ) -> "Events":
-        """Bin times in ms into steps of ``duration / n_steps``, merging a unit's events in a step.
+        """Bin times in ms into steps of ``duration / n_steps``; merge a unit's events in one step.
 
         An event exactly on an edge, ``start + k duration / n_steps``, belongs to the later step,
         which is step k. Each edge is rounded to the precision of the times before the comparison.
@@ -339,7 +339,7 @@ class Events:
             start: where the first step begins, ms; earlier events are dropped.
 
         Raises:
-            ValueError: for events in steps, or times that are not in ms.
+            ValueError: for times that are already steps, or are not in ms.
 
         Warns:
             UserWarning: if the times seem to start late, which would leave the first steps empty.
@@ -387,7 +387,7 @@ class Events:
             start: the time of step 0, ms; events before step 0 are dropped.
 
         Raises:
-            ValueError: for events in steps, or times that are not in ms.
+            ValueError: for times that are already steps, or are not in ms.
 
         Warns:
             UserWarning: if the times seem to start late, which would leave the first steps empty.

@@ -22,7 +22,7 @@ import numpy as np
 from jarvis.kernels.candidate_parts import advance
 from jarvis.kernels.functions import inline
 
-#: The first entries of `whole`, in this order; the layer sizes and the candidates' numbers follow.
+#: The first entries of `whole`, in this order; the layer sizes and the candidates' indices follow.
 WHOLE = (
     "n_live", "n_parameters", "n_state", "n_observations", "n_fields", "n_per_input", "n_layers",
     "recurrent", "steps", "substeps", "n_outputs", "n_actions", "discrete", "start", "fresh",
@@ -43,7 +43,7 @@ SCALARS = ("gain", "offset", "clip", "width")
 
 @inline
 def add_rows(weights, at, n, m, given, out):
-    """Add ``given[j]`` times row j of the weights ``[n, m]`` that begin at `at`."""
+    """Add to `out`, for all j, ``given[j]`` times row j of the weights ``[n, m]`` from `at` on."""
     for j in range(n):
         g = given[j]
         if g != 0:

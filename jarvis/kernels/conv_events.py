@@ -143,7 +143,7 @@ def _respond_loop(dtype: type) -> Callable:
                     if closed[place] or not any_over(row, thresholds):
                         continue
                     best = -1
-                    if inhibit:  # of the maps at threshold here, only the highest fires
+                    if inhibit:  # here, only the map with the highest potential fires
                         best = highest(row, thresholds)
                         closed[place] = once
                     y, x = place // width // pool, place % width // pool

@@ -71,8 +71,8 @@ def compiled(loop: Callable, signature: Any, name: str) -> Callable:
 def _interrupted_afterwards() -> Iterator[None]:
     """Hold SIGINT back until the end of the block.
 
-    During a compilation, LLVM calls Python functions. An exception that the handler raises in one
-    of them does not reach the program: the interruption is lost, or the process is aborted.
+    During a compilation, LLVM calls Python functions. An exception that the handler raises in
+    such a function does not reach the program: the interruption is lost, or the process is aborted.
     """
     if threading.current_thread() is not threading.main_thread():  # signals are handled elsewhere
         yield

@@ -38,7 +38,7 @@ class Emitter(ABC):
 
     Args:
         plan: what the loops compute and keep.
-        per_neuron: indices of the numbers that are given for each neuron.
+        per_neuron: indices of the numbers that differ between neurons.
         learned: indices of the numbers whose gradients are summed, in the order of the gradients.
         recurrent: whether each step adds a second input (in the forward pass) or a second gradient
         (in the backward pass).
@@ -79,7 +79,7 @@ class Emitter(ABC):
     @staticmethod
     @abstractmethod
     def expression(node: Node, use: Callable[[Node], str], double: bool) -> str:
-        """The expression of a node; `use` writes an argument."""
+        """The expression of a node; `use` returns the text of an argument."""
 
     @abstractmethod
     def load(self, index: int) -> str:

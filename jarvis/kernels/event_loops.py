@@ -100,7 +100,7 @@ def sort_by_channel() -> Callable:
 
 @inline
 def crossing(u, v, i, w, dt, flat):
-    """The derivatives of a spike time with respect to the state: `event_driven._crossing`."""
+    """The derivatives of a spike time with respect to the state, as in `event_driven._crossing`."""
     zero = dt - dt
     mean = (within(u, dt, v, i, w)[0] - within(u, zero, v, i, w)[0]) / dt
     x = min(max(guess(u, v, i, w), zero), dt)

@@ -19,7 +19,7 @@ def advance(u: Any, v: Any, i: Any, w: Any) -> Any:
 
 
 def transposed(u: Any, v: Any, i: Any, w: Any, g_v: Any, g_i: Any, g_w: Any) -> Any:
-    """The gradient with respect to the state before a step, given the gradient after it."""
+    """The gradient for the state before a step, given the gradient for the state after it."""
     raise NotImplementedError
 
 

@@ -30,7 +30,7 @@ class EventSpec(NamedTuple):
     threshold: float
     tau_syn: float
     surrogate: float  #: k in the surrogate derivative of counts, 1/(1 + k |v - threshold|)^2
-    damping: float  #: backward, g becomes g / (1 + |g|/damping) every `DAMPED` steps; 0: never
+    damping: float  #: every `DAMPED` steps back, g becomes g / (1 + |g|/damping); 0: never
     time_bins: int  #: number of equal parts of the T steps; spikes are counted in each part
     model: EventModel
     params: Any  #: the neuron's parameters, as numbers
@@ -119,7 +119,7 @@ class Spikes(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients of the loss for weights and delays (1/ms), shaped as in `Synapses`."""
+    """Gradients of the loss with respect to the `Synapses`, in the same shapes; delays: 1/ms."""
 
     w_in: Tensor
     d_in: Tensor

@@ -49,7 +49,7 @@ def _collect_loop(
     sent_at, sent_in, starts, d, by_weight, by_time, g_w, g_d, n_steps, width,
     SOME: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Sum the gradients at the arrivals of one sender's spikes; `sent_in` holds the samples."""
+    """Sum the gradients at the arrivals of one sender's spikes; `sent_in` holds their samples."""
     sender = tl.program_id(0).to(tl.int64)
     lane = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     own = sender * width + lane
@@ -96,7 +96,7 @@ def collect(
     """Sum the gradients at the arrivals of each sender's spikes, given delays ``d [n_pre, H]``.
 
     `by_weight` and `by_time` ``[B, T, H]`` are the gradients for an arrival at each step. Returns
-    two sums ``[n_pre, H]``, one of each.
+    the two sums ``[n_pre, H]``.
     """
     n_steps, width = by_weight.shape[1:]
     sums = by_weight.new_zeros(d.shape), by_weight.new_zeros(d.shape)

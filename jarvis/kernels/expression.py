@@ -169,7 +169,7 @@ class Step:
             step: ``(x, state, params, spike) -> (spikes, state)`` or ``(spikes, state, record)``.
             params: the step's parameters.
             spike: a `Spike` whose surrogate is a `SurrogateSpike` or a function.
-            inputs: None for a single input; a NamedTuple type with a field for each input.
+            inputs: None for a single input, else a NamedTuple type with a field for each input.
             state: a NamedTuple whose absent fields are None.
 
         Raises:

@@ -71,7 +71,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                     if gap > 0.0 and (current != 0.0 or v != 0.0):
                         x = math.exp(-gap / tau)
                         y = x * x if double_tau else math.exp(-gap / tau_syn)
-                        s, top, top_v = math.inf, math.inf, 0.0  # the crossing and the maximum
+                        s, top, top_v = math.inf, math.inf, 0.0  # the crossing; the maximum
                         if current > 0.0 and v < tau * current:  # v rises
                             if double_tau:  # v = p z - q z^2 with z = exp(-s/tau)
                                 q = tau * current

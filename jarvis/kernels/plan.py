@@ -164,7 +164,7 @@ def _subsets(states: Sequence[int]) -> Iterable[tuple[int, ...]]:
 def _computed(
     targets: Sequence[Node], kept: Sequence[Node], uniform: set[Node]
 ) -> list[Node] | None:
-    """The operations that compute `targets` from one step's `kept`; None if that is not enough."""
+    """The operations that compute `targets` from a step's `kept`; None if `kept` is not enough."""
     stop = [*kept, *uniform]
     nodes = [node for node in cone(targets, stop) if node not in set(stop)]
     return None if any(node.op in INPUTS for node in nodes) else nodes

@@ -2,8 +2,8 @@
 
 `apply` runs a module on rows ``[R, ...]``. For rows that are mostly 0, a linear map or a
 convolution is computed by the loops of `sparse_loops` or `sparse_conv`, in both passes, wherever
-they are faster. This is decided from times measured for each shape of weights (`sparse_costs`).
-`sparse_products` forces or forbids this, and reports what was chosen.
+they are faster. The choice depends on times measured for each shape of weights (`sparse_costs`).
+`sparse_products` forces or forbids these loops, and reports what was chosen.
 """
 
 from collections.abc import Callable, Iterator
@@ -296,8 +296,9 @@ class _Plan:
     def input_gradient(self, g: Tensor, weight: Tensor) -> Tensor:
         """The gradient of the input, computed in the fastest way.
 
-        Zeros are skipped by computing it only where the surrogate gradient of the layer below is
-        nonzero, or only from nonzero entries of the incoming gradient, as after max-pooling.
+        Zeros are skipped by computing the gradient only where the surrogate gradient of the layer
+        below is nonzero, or only from nonzero entries of the incoming gradient, as after
+        max-pooling.
         """
         rows, always = self.map.rows, self.mode == "always"
         wanted = None if self.near is None or self.mode == "never" else self.near()

@@ -99,7 +99,7 @@ _memory: dict[str, list[float]] = {}
 def _kept(
     name: str, dtype: torch.dtype, count: int, measure: Callable[[], list[float]]
 ) -> list[float]:
-    """`count` times: from this process, from the cache folder, or measured now."""
+    """A list of `count` times, from this process or the cache folder, or measured now."""
     name = f"{name}_{str(dtype).removeprefix('torch.')}_{torch.get_num_threads()}.json"
     known = _memory.get(name)
     if known is None:

@@ -189,7 +189,7 @@ class AlphaLIFState(NamedTuple):
     v: Tensor  #: potential after the reset (threshold units: rest 0, threshold 1)
     i: Tensor  #: synaptic current, threshold units
     z: Tensor  #: the variable that drives the current, threshold units
-    refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
+    refractory: Tensor | None = None  #: remaining refractory steps, if `refractory` is given
 
     def detach(self) -> "AlphaLIFState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -231,7 +231,7 @@ def alpha_lif_step(
             +-1e15.
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``h - threshold``, and whether the reset is detached.
+        spike: the surrogate (a function of ``h - threshold``) and whether the reset is detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), the new state, and

@@ -111,7 +111,7 @@ class ConductanceLIFParams(Refractory, Parameters):
     ``(sum of g e + I)/(sum of g)`` with the time constant ``c/(sum of g)``: each open channel makes
     the neuron respond faster, and more weakly, to a current (shunting).
 
-    A step is exact for the conductances. For V, it is the exact solution with each conductance
+    A step is exact for the conductances. V follows the exact solution with each conductance
     replaced by its mean over the step (`conductance_lif_step`); this method is of second order in
     dt and stable for any dt. The relative error of the size of a postsynaptic potential is about
     ``dt^2/(12 tau_syn tau)``: at dt = 1 ms, it is below 0.1 % for the default values. The block B
@@ -254,7 +254,7 @@ class ConductanceLIFState(NamedTuple):
     g_exc: Tensor  #: excitatory conductance, nS
     g_inh: Tensor  #: inhibitory conductance, nS
     g_nmda: Tensor  #: NMDA conductance without the block, nS
-    refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
+    refractory: Tensor | None = None  #: remaining refractory steps, if `refractory` is given
 
     def detach(self) -> "ConductanceLIFState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -297,7 +297,7 @@ def conductance_lif_step(
             inputs are clamped to a magnitude of 1e15.
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``(h - v_t)/(v_t - v_reset)``, and whether the reset is
+        spike: the surrogate (a function of ``(h - v_t)/(v_t - v_reset)``) and whether the reset is
             detached.
 
     Returns:

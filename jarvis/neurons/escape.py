@@ -143,7 +143,7 @@ class EscapeLIFState(NamedTuple):
     """State of LIF neurons with escape noise between two steps: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential after the reset (threshold units: rest 0, threshold 1)
-    refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
+    refractory: Tensor | None = None  #: remaining refractory steps, if `refractory` is given
 
     def detach(self) -> "EscapeLIFState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -186,7 +186,7 @@ def escape_lif_step(
             as in `lif_step`, and clamped to +-1e15; and random numbers, uniform in [0, 1).
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``p - (1 - uniform)``, and whether the reset is
+        spike: the surrogate (a function of ``p - (1 - uniform)``) and whether the reset is
             detached.
 
     Returns:

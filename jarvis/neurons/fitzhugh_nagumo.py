@@ -75,8 +75,8 @@ class FitzHughNagumoParams(Parameters):
         dt: time step; a spike lasts about 1, and an interval between spikes 35 to 50.
 
     Raises:
-        ValueError: for a value outside its range; and for dt above 2, at which periods would be
-            15 % too short.
+        ValueError: for a value outside its range; and for dt above 2, at which periods are more
+            than 15 % too short.
 
     Warns:
         UserWarning: for dt above 0.45, at which periods are more than 1 % too short.

@@ -168,7 +168,7 @@ class HodgkinHuxleyParams(Parameters):
         c dV/dt = I - g_na m^3 h (V - e_na) - g_k n^4 (V - e_k) - g_l (V - e_l)
         dx/dt   = phi (alpha_x(V) (1 - x) - beta_x(V) x)        phi = 3^((celsius - 6.3)/10)
 
-    The rates alpha and beta are those of `gate_rates`. There is neither a threshold nor a reset: an
+    `gate_rates` computes the rates alpha and beta. There is neither a threshold nor a reset: an
     upward crossing of v_spike counts as a spike, and v_spike has no other role.
 
     A step uses the exponential Euler method: it first solves for each gate exactly with V held,

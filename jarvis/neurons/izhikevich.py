@@ -44,7 +44,7 @@ class IzhikevichPattern(NamedTuple):
     c: float  #: mV
     d: float  #: mV/ms
     v_0: float  #: potential at the start, mV
-    dt: float  #: the step of the figure, ms
+    dt: float  #: time step used for the figure, ms
     duration: float  #: ms
     stimulus: tuple[Pulse, ...]  #: the input is the sum of these pulses
     changes: dict[str, Any] = {}  #: other parameters that differ from the defaults
@@ -362,7 +362,7 @@ def izhikevich_step(
         du/dt = a (b v - u)
         v >= v_peak:  spike, v <- c, u <- u + d
 
-    ``scheme="2003"`` is the published script. It tests for v >= v_peak first, so a spike is output
+    ``scheme="2003"`` is the published script, which tests for v >= v_peak first; a spike is output
     one step after the potential has passed v_peak::
 
         v >= v_peak:  spike, v <- c, u <- u + d

@@ -154,7 +154,7 @@ def riccati_time(start: Direction, end: Direction, current: Tensor, h: float | T
 def phase(p: Any, q: Any, norm: Any) -> Tensor:
     """``tan(theta/4)`` of the direction (p, q): -1 to 1 for v from -inf to inf, then larger.
 
-    Half a turn beyond infinity, it would be infinite; the result is bounded by 2000.
+    Half a turn beyond infinity, the result would be infinite; it is bounded by 2000.
     """
     ahead = q > 0.0
     upper = torch.where(ahead, p, norm - q)

@@ -172,7 +172,7 @@ class RFState(NamedTuple):
 
 
 class RFTrace(NamedTuple):
-    """The parts of z before the reset, each ``[T, B, ...]``."""
+    """The real and imaginary parts ``[T, B, ...]`` of z before the reset."""
 
     re: Tensor  #: real part
     im: Tensor  #: imaginary part; the neuron fires where it is at or above the threshold
@@ -198,7 +198,7 @@ def rf_step(
             constant current I per ms corresponds to ``x = I dt``, to first order in dt.
         state: the state before the step; `RF(...).initial_state(x)` is the state at rest.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``Im z - threshold``, and whether the reset is detached.
+        spike: the surrogate (a function of ``Im z - threshold``) and whether the reset is detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where z is NaN); the new state, with parts bounded

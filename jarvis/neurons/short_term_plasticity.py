@@ -120,7 +120,7 @@ class ShortTermPlasticityParams(Parameters):
     def stationary(self, rate: float) -> StationaryRelease:
         """The effect of each spike in a long regular train.
 
-        With a and b the fractions of ``1 - R`` and u that remain from one spike to the next::
+        With a the fraction of ``1 - R``, and b the fraction of u, that remains at the next spike::
 
             u = U / (1 - (1 - U) b)
             R = (1 - a) / (1 - (1 - u) a)

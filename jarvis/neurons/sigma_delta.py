@@ -243,7 +243,7 @@ class SigmaDeltaTrace(NamedTuple):
     """Recorded variables ``[T, B, ...]``."""
 
     activation: Tensor  #: activation of the neuron
-    sent: Tensor  #: the sum of all messages, within the threshold of the activation
+    sent: Tensor  #: the sum of all messages; it differs from the activation by at most theta
 
 
 def sigma_delta_step(
@@ -261,7 +261,7 @@ def sigma_delta_step(
     A network consists of a delta encoder, linear maps without a bias, sigma-delta neurons between
     the linear maps, and a sigma decoder, which all act in the same step. As theta goes to 0, the
     network computes in each step what a ReLU network with the same weights computes. For any theta,
-    its gradient is the gradient of the ReLU network at the activations that have been sent: in the
+    its gradient equals the ReLU network's gradient at the activations that have been sent: in the
     backward pass, a message counts as the difference that it represents (`delta_encoder_step`).
 
     Args:
