@@ -1,4 +1,4 @@
-# The names of `jarvis`, for editors and type checkers; at run time they come when they are used.
+# Names of `jarvis` for editors and type checkers; at run time, imported on first use.
 from . import adex as adex
 from . import classroom as classroom
 from . import control as control

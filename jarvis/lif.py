@@ -22,7 +22,7 @@ RESETS = ("subtract", "zero", "none")
 
 
 class LIFState(NamedTuple):
-    """State of a LIF neuron between two steps. Every tensor is ``[B, ...]``.
+    """State of LIF neurons between two steps: tensors ``[B, ...]``.
 
     Fields that the chosen options do not need are None.
     """
@@ -101,7 +101,7 @@ class LIFParams(Refractory, Parameters):
 
 
 class LIFTrace(NamedTuple):
-    """Potentials over time, each ``[T, B, ...]``, for plotting and inspection."""
+    """Potentials over time ``[T, B, ...]``, for plotting and inspection."""
 
     h: Tensor  #: before the reset: crosses the threshold where the neuron fires
     v: Tensor  #: after the reset: the starting point of the next step
@@ -112,7 +112,7 @@ def lif_step(
 ) -> tuple[Tensor, LIFState]:
     """One step of the leaky integrate-and-fire neuron.
 
-    In this order::
+    It computes, in this order::
 
         i = exp(-dt/tau_syn) i + x            (without tau_syn: i = x)
         h = exp(-dt/tau) v + i                (held at v while refractory)
@@ -223,9 +223,8 @@ def _decays(tau: float | Tensor | None) -> bool:
 class LIFLayer(SpikingLayer):
     """A population of leaky integrate-and-fire neurons, run over a whole sequence.
 
-    The equations are those of `lif_step`; the arguments are those of `LIFParams` and
-    `SpikingLayer`. Unless the layer is recurrent, neurons do not interact, so the layer accepts any
-    trailing shape: it can follow a convolution as well as a linear map.
+    The equations are given in `lif_step`. Unless the layer is recurrent, neurons do not interact,
+    so the layer accepts any trailing shape: it can follow a convolution as well as a linear map.
 
     Args:
         tau: membrane time constant, ms.
@@ -236,9 +235,9 @@ class LIFLayer(SpikingLayer):
         tau_syn: time constant of the synaptic current, ms; None for none.
         surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
             spikes``.
-        backend: "auto" uses a compiled time loop if possible, and otherwise reports the reason
-            once; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require
-            the compiled loop of that name.
+        backend: "auto" uses a compiled time loop if it can, otherwise "eager" (and says why, once).
+            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require the
+            compiled loop.
         detach_reset: True blocks the gradient through the reset.
         adaptation: threshold increase per spike of the neuron.
         tau_adapt: time constant with which this increase decays, ms.
@@ -317,10 +316,11 @@ class RecurrentLIFLayer(LIFLayer):
             diagonal of the weights at 0.
 
     Attributes:
-        weight: W ``[n_hidden, n_hidden]``; rows are receivers; uniform in +-1/sqrt(n_hidden).
+        weight: W ``[n_hidden, n_hidden]``, where a row is a receiving neuron; initial values are
+            uniform in +-1/sqrt(n_hidden).
 
     Raises:
-        ValueError: if the input is not ``[T, B, n_hidden]``, and as for `LIFLayer`.
+        ValueError: if the input is not ``[T, B, n_hidden]``, or for a reason given in `LIFLayer`.
 
     Example:
         >>> spikes, state = RecurrentLIFLayer(4, tau=10.0)(torch.rand(6, 2, 4))
@@ -355,7 +355,7 @@ class LeakyIntegratorParams(Parameters):
 
 
 class LeakyIntegratorState(NamedTuple):
-    """State of a leaky read-out, ``[B, ...]``."""
+    """State of leaky read-outs: a tensor ``[B, ...]``."""
 
     v: Tensor  #: potential
 
@@ -419,7 +419,7 @@ class LeakyIntegrator(SpikingLayer):
     def forward(  # type: ignore[override]
         self, x: Tensor, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Map input ``[T, B, ...]`` to potentials ``[T, B, ...]`` and the last one ``[B, ...]``."""
+        """Map input ``[T, B, ...]`` to potentials ``[T, B, ...]`` and the last of them."""
         before = state if state is None else LeakyIntegratorState(state)
         v, after, *_ = super().forward(x, before)
         return v, after.v

@@ -236,7 +236,7 @@ def curves(
     """Several learning curves in one plot.
 
     Args:
-        series: the values of each curve, one per epoch, by its name.
+        series: the values of each curve, one per epoch; the keys name the curves.
         xlabel, ylabel: axis labels.
         chance: chance level, drawn as a dotted line.
         x: x coordinates of the values; None for 1, 2, ...

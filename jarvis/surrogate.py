@@ -143,7 +143,7 @@ class SurrogateSpike(nn.Module):
     Args:
         surrogate: a name from the table, or a function ``f(x, slope) -> Tensor`` of x's shape.
         slope: k, in 1/(unit of v). The defaults are usual in the field: 25, 4, 2 and 1, in the
-            order of the table; `straight_through` ignores it.
+            order of the table; `straight_through` ignores the slope.
 
     Raises:
         ValueError: for an unknown name, or a slope that is not positive and finite.

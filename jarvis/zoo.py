@@ -86,7 +86,7 @@ class Entry:
         gradient: what is differentiable, and how.
         drive: the constant inputs with which a single neuron is shown.
         hidden: how it is used in a hidden layer; None if it cannot be used there.
-        values: parameters of the single neuron shown that differ from the defaults.
+        values: parameters that differ from the defaults in the single neuron that is shown.
         sliders: the parameters for which an explorer offers sliders; None for all numbers.
         layer: the class of its layers.
         inputs: for a neuron with several inputs, a function that maps one input to all of them.

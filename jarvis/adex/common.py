@@ -1,4 +1,4 @@
-"""Code of both scalings of the AdEx neuron: the bound on inputs, extremes over all neurons."""
+"""Code for both scalings of the AdEx neuron: a bound on inputs, and extremes over all neurons."""
 
 import numpy as np
 import torch

@@ -33,9 +33,9 @@ class NormalisedAdExParams(Parameters):
         dw/dt = -w/tau_w + a v,        w jumps by b where the neuron fires
 
     The neuron fires when v reaches the threshold, and v is reset to 0. `normalised_adex_step` uses
-    an Euler step for everything except the decays. The fixed point of this step without spikes is
-    that of a neuron whose time constant is ``dt/(1 - exp(-dt/tau))``, about tau + dt/2 for small
-    dt, instead of tau. The same holds for tau_syn.
+    an Euler step for everything except the decays. As long as it does not fire, the neuron
+    therefore settles at the same potential as one with the time constant
+    ``dt/(1 - exp(-dt/tau))``, about tau + dt/2 for small dt. The same holds for tau_syn.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
@@ -181,7 +181,7 @@ class NormalisedAdExParams(Parameters):
 
 
 class NormalisedAdExState(NamedTuple):
-    """State of a dimensionless AdEx neuron, each ``[B, ...]``."""
+    """State of dimensionless AdEx neurons: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential after the reset (resting potential 0, threshold 1)
     i: Tensor  #: synaptic current, 1/ms
@@ -215,14 +215,14 @@ def normalised_adex_step(
             arriving spikes. It is clamped to +-1e15.
         state: the state before the step; None for the initial state.
         params: the neuron's parameters.
-        spike: the surrogate, a function of h - threshold, and whether the reset is detached.
+        spike: the surrogate (a function of h - threshold) and whether the reset is detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011. In the source, an input acts at the end of its
-    step. Here it acts at the beginning, as in `lif_step`, so the spikes are the same but occur one
-    step earlier.
+    step. Here an input acts at the beginning, as in `lif_step`, so the spikes are the same but
+    occur one step earlier.
 
     Example:
         >>> params, state = NormalisedAdExParams(dt=0.5), None
@@ -239,7 +239,7 @@ def normalised_adex_step(
 
 
 class NormalisedAdExTrace(NamedTuple):
-    """Recorded variables of dimensionless AdEx neurons, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` of dimensionless AdEx neurons."""
 
     h: Tensor  #: potential before the reset
     v: Tensor  #: potential after the reset
@@ -250,7 +250,7 @@ class NormalisedAdExTrace(NamedTuple):
 def normalised_adex_update(
     x: Tensor, state: NormalisedAdExState, params: NormalisedAdExParams, spike: Spike
 ) -> tuple[Tensor, NormalisedAdExState, NormalisedAdExTrace]:
-    """`normalised_adex_step` in the form that `NormalisedAdEx` needs: with a state and a record."""
+    """`normalised_adex_step` for use by `NormalisedAdEx`: requires a state, and returns a trace."""
     p, v, w = params, state.v, state.w
     i = p.decay_syn * state.i + saturate(x)
     u = (v - p.v_t) * p.sharpness
@@ -282,7 +282,7 @@ class NormalisedAdExLayer(SpikingLayer):
         params: the neurons' parameters; None for the defaults.
         surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
             spikes``.
-        backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.
+        backend: "auto" uses a compiled time loop if it can, otherwise "eager" (and says why, once).
             "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require the
             compiled loop.
         detach_reset: True blocks the gradient through the reset.

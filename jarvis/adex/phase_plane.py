@@ -66,7 +66,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
     p = params.plain()
 
     def excess(v: float) -> float:
-        """The current that is missing for a fixed point at v; negative far below and far above."""
+        """The current missing for a fixed point at v; negative for v far below or far above."""
         u = min((v - p.v_t) / p.delta_t, 700.0)
         return (p.g_l + p.a) * (v - p.e_l) - p.g_l * p.delta_t * math.exp(u) - current
 
@@ -83,7 +83,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
     top = p.v_t + p.delta_t * math.log(1.0 + p.a / p.g_l)
     if excess(top) <= 0:
         return []
-    far += min(current, 0.0) / (p.g_l + p.a)  # beyond the fixed point of the leak alone
+    far += min(current, 0.0) / (p.g_l + p.a)  # below the fixed point without the exponential
     return [between(far, top), between(top, far_up)]
 
 
@@ -136,7 +136,7 @@ def trajectory(response: StepResponse, ax: Axes, color: str = RED) -> Axes:
 
 
 def potential(response: StepResponse, ax: Axes | None = None, peak: float = 0.0) -> Axes:
-    """Draw V over time, with each spike drawn up to `peak` (mV) and marked above.
+    """Draw V over time, with each spike drawn up to `peak` (mV) and marked above it.
 
     V is known only at the ends of steps, and at the end of a step with a spike it has already been
     reset.

@@ -22,7 +22,7 @@ from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 
 class HalfStep(NamedTuple):
-    """Half a step of the linear part: the coefficients of x = V - e_l, w and I in the new x, w."""
+    """Half a step of the linear part: coefficients of x = V - e_l, w and I in the new x and w."""
 
     xx: float | Tensor
     xw: float | Tensor
@@ -33,11 +33,11 @@ class HalfStep(NamedTuple):
 
 
 class AfterReset(NamedTuple):
-    """Derivatives of V at v_reset, without input and adaptation."""
+    """Constants at V = v_reset, without input and adaptation."""
 
     x: float | Tensor  #: v_reset - e_l, mV
-    slope: float | Tensor  #: dV/dt there, mV/ms
-    bend: float | Tensor  #: half the derivative of that slope with respect to V, 1/ms
+    slope: float | Tensor  #: dV/dt at v_reset, mV/ms
+    bend: float | Tensor  #: half the derivative of this slope with respect to V, 1/ms
     peak: float | Tensor  #: exp(-(v_peak - v_t)/delta_t)
 
 
@@ -56,7 +56,7 @@ class FiringPattern(NamedTuple):
 
 
 #: Naud, Marcille, Clopath & Gerstner 2008, Biol. Cybern. 99:335, table 1 and figure 4; v_t = -50 mV
-#: and delta_t = 2 mV in all. Panels f and g use P. Mueller's corrections (Brian's example
+#: and delta_t = 2 mV for all. Panels f and g use P. Mueller's corrections (Brian's example
 #: `Naud_et_al_2008_adex_firing_patterns`): with the table's own values, f does not spike within
 #: the 500 ms of the figure, and g never stops firing.
 FIRING_PATTERNS: dict[str, FiringPattern] = {
@@ -85,8 +85,8 @@ class AdExParams(Parameters):
     spikes: V is reset to v_reset, and w increases by b.
 
     A step solves the linear and the exponential part separately, each exactly (`adex_step`). Two
-    effects of this splitting have closed forms. First, with w held, the neuron fires above a
-    current of ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of ``g_l (v_t - delta_t -
+    effects of this splitting have closed forms. First, with w constant, the neuron fires above
+    a current of ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of ``g_l (v_t - delta_t -
     e_l)``. Second, a spike may be up to `spike_error` early or late.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
@@ -193,10 +193,10 @@ class AdExParams(Parameters):
 
     @property
     def rheobase(self) -> float:
-        """The current, if slowly increased, at which the last stable fixed point is lost, pA.
+        """The current at which a slow increase destroys the last stable fixed point, pA.
 
         At this current, the stable fixed point merges with the unstable one (saddle-node
-        bifurcation), or it has lost its stability (Hopf bifurcation, where ``a/g_l > tau/tau_w``).
+        bifurcation) or loses its stability (Hopf bifurcation, where ``a/g_l > tau/tau_w``).
         With a = 0 the rheobase is ``g_l (v_t - delta_t - e_l)``; with ``a <= -g_l`` there is no
         stable fixed point at any current. All parameters must be single numbers.
 
@@ -205,7 +205,7 @@ class AdExParams(Parameters):
         p = self.plain()
         if p.a <= -p.g_l:
             return -math.inf
-        steep = 1.0 + min(p.a / p.g_l, p.tau / p.tau_w)  # exp((V - v_t)/delta_t) there
+        steep = 1.0 + min(p.a / p.g_l, p.tau / p.tau_w)  # exp((V - v_t)/delta_t) at the bifurcation
         x = p.v_t + p.delta_t * math.log(steep) - p.e_l
         return (p.g_l + p.a) * x - p.g_l * p.delta_t * steep
 
@@ -262,7 +262,7 @@ def _log(x: float | Tensor) -> float | Tensor:
 
 
 class AdExState(NamedTuple):
-    """State of an AdEx neuron, each ``[B, ...]``."""
+    """State of AdEx neurons: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential, mV
     w: Tensor  #: adaptation current, pA
@@ -273,11 +273,11 @@ class AdExState(NamedTuple):
 
 
 class AdExTrace(NamedTuple):
-    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` at the end of each step."""
 
     v: Tensor  #: potential, mV
     w: Tensor  #: adaptation current, pA
-    since: Tensor  #: time since the spike of this step, ms; 0 without a spike
+    since: Tensor  #: time from the spike to the end of its step, ms; 0 without a spike
 
 
 def adex_step(
@@ -332,7 +332,7 @@ def adex_step(
 def adex_update(
     current: Tensor, state: AdExState, params: AdExParams, spike: Spike
 ) -> tuple[Tensor, AdExState, AdExTrace]:
-    """`adex_step` in the form that `AdEx` needs: with a state and a record."""
+    """`adex_step` for use by `AdEx`: requires a state, and returns a trace."""
     p, dt = params, params.dt
     half = p.half_step
     current = saturate(current)
@@ -355,7 +355,7 @@ def adex_update(
         half.xx * x_on + half.xw * w + half.xi * current,
         half.wx * x_on + half.ww * w + half.wi * current,
     )
-    # With a spike, the remainder of the step starts from v_reset and is of second order.
+    # With a spike, the rest of the step starts from v_reset and is computed to second order.
     r = p.after_reset
     since = torch.where(crosses, (dt - p.tau * (e - r.peak)).clamp_min(0.0).clamp_max(dt), 0.0)
     w_off = half.wx * r.x + half.ww * w + half.wi * current + p.b * (1.0 - since / p.tau_w)
@@ -450,7 +450,7 @@ class AdExLayer(SpikingLayer):
         params: the neurons' parameters; None for the defaults.
         surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
             spikes``.
-        backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.
+        backend: "auto" uses a compiled time loop if it can, otherwise "eager" (and says why, once).
             "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require the
             compiled loop.
         learnable: names of the parameters that are trained; those that must be positive are stored

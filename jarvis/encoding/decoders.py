@@ -10,7 +10,7 @@ from torch import Tensor
 from jarvis.neurons.decay import exp_decay
 from jarvis.support.checks import at_least_float32, check_number, check_tensor, check_values
 
-_MOST = 1e30  # larger numbers are infinite in float32
+_MOST = 1e30  # with larger numbers, float32 results might be infinite
 
 
 def _check(name: str, x: Tensor, axes: str = "[T>=1, B, ...]", why: str = "") -> Tensor:

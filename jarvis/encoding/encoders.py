@@ -161,7 +161,7 @@ def intensity_to_latency(values: Tensor, n_steps: int, mode: str = "rank") -> Te
 
     Raises:
         ValueError: for NaN, negative or infinite values, values above 1 with "linear", no axis
-            after the batch, ``n_steps < 1``, or an unknown mode.
+            after the batch axis, ``n_steps < 1``, or an unknown mode.
         TypeError: for values that are not a floating-point tensor.
 
     Source: Kheradpisheh et al. 2018, Neural Networks 99:56, section 2.1 (rank).
@@ -280,7 +280,7 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
 def constant_encode(values: Tensor, n_steps: int) -> Tensor:
     """Direct code: the values themselves are the input, the same in every step.
 
-    Returns an expanded view (no copy): `over_time` detects it and computes the first layer once.
+    Returns an expanded view (no copy), for which `over_time` computes the first layer only once.
 
     Args:
         values: ``[B, ...]``, finite.

@@ -22,7 +22,7 @@ from jarvis.support.checks import (
 #: A day in ms: later times must be in another unit, or are not measured from the recording's start.
 _DAY = 86_400_000.0
 
-_LATE = 100.0  #: ms; a recording starts late if its first event is later, and in the second half
+_LATE = 100.0  #: ms; a recording starts late if its first event is after this, in the second half
 
 
 def _converted(name: str, given: Tensor, kind: torch.dtype) -> Tensor:
@@ -178,7 +178,7 @@ class Events:
         if (counts < 0).any():
             raise ValueError("Events: offsets must not decrease")
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        # Position of every event in the old list, counted from the start of its sample.
+        # Position of every event in the old list minus its position in the new list.
         shift = (self.offsets[picked] - offsets[:-1]).repeat_interleave(counts)
         where = torch.arange(int(offsets[-1]), device=offsets.device) + shift
         check_values("Events: offsets", where, at_least=0, below=len(self.times))
@@ -251,7 +251,7 @@ class Events:
         return self.n_steps
 
     def dense(self) -> Tensor:
-        """``[T, B, ...]`` float32, 0 or 1."""
+        """The spike trains ``[T, B, ...]``, float32, 0 or 1."""
         n_steps = self._stepped("dense")
         self.check()
         out = torch.zeros(n_steps, len(self), self.n_units, device=self.times.device)
@@ -268,7 +268,7 @@ class Events:
             counts, float32; a unit that fires twice in a step counts twice.
 
         Raises:
-            ValueError: for events in ms, units with several axes, or a number of units that `pool`
+            ValueError: for times in ms, units with several axes, or a number of units that `pool`
                 does not divide.
 
         Example:
@@ -302,7 +302,7 @@ class Events:
         """The times in ms after `start`, in float64, if they can be put on a grid of steps.
 
         Raises:
-            ValueError: for events in steps, or times that are not in ms.
+            ValueError: for times that are already steps, or are not in ms.
         """
         name = f"Events.{what}"
         if self.n_steps is not None:
@@ -327,7 +327,7 @@ class Events:
     def binned(
         self, n_steps: int, duration: float | None = None, *, start: float = 0.0
     ) -> "Events":
-        """Bin times in ms into steps of ``duration / n_steps``, merging a unit's events in a step.
+        """Bin times in ms into steps of ``duration / n_steps``; merge a unit's events in one step.
 
         An event exactly on an edge, ``start + k duration / n_steps``, belongs to the later step,
         which is step k. Each edge is rounded to the precision of the times before the comparison.
@@ -339,7 +339,7 @@ class Events:
             start: where the first step begins, ms; earlier events are dropped.
 
         Raises:
-            ValueError: for events in steps, or times that are not in ms.
+            ValueError: for times that are already steps, or are not in ms.
 
         Warns:
             UserWarning: if the times seem to start late, which would leave the first steps empty.
@@ -387,7 +387,7 @@ class Events:
             start: the time of step 0, ms; events before step 0 are dropped.
 
         Raises:
-            ValueError: for events in steps, or times that are not in ms.
+            ValueError: for times that are already steps, or are not in ms.
 
         Warns:
             UserWarning: if the times seem to start late, which would leave the first steps empty.
@@ -416,8 +416,8 @@ class Events:
 
         Args:
             keep: ``[E]`` bool.
-            times, units: ``[E]``, new values for all events; only those of kept events must be
-                valid.
+            times, units: ``[E]``, new values for all events; only the values of kept events must
+                be valid.
             n_steps: the new number of steps, if `times` are steps of another grid.
 
         Raises:

@@ -130,7 +130,7 @@ def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tenso
 
     Args:
         images: ``[B, 1, H, W]``, grey levels.
-        bank: ``[n, 1, size, size]``, odd size.
+        bank: ``[n, 1, size, size]``, with an odd size.
         threshold: responses up to and including this value become 0; non-negative, in units of the
             response. For difference-of-Gaussians filters, use about 0.05 if pixels are in [0, 1],
             and 15 (Kheradpisheh) or 50 if they are in [0, 255].

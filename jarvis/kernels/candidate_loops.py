@@ -22,7 +22,7 @@ import numpy as np
 from jarvis.kernels.candidate_parts import advance
 from jarvis.kernels.functions import inline
 
-#: The first entries of `whole`, in this order; the layer sizes and the candidates' numbers follow.
+#: The first entries of `whole`, in this order; the layer sizes and the candidates' indices follow.
 WHOLE = (
     "n_live", "n_parameters", "n_state", "n_observations", "n_fields", "n_per_input", "n_layers",
     "recurrent", "steps", "substeps", "n_outputs", "n_actions", "discrete", "start", "fresh",
@@ -43,7 +43,7 @@ SCALARS = ("gain", "offset", "clip", "width")
 
 @inline
 def add_rows(weights, at, n, m, given, out):
-    """Add ``given[j]`` times row j of the weights ``[n, m]`` that begin at `at`."""
+    """Add to `out`, for all j, ``given[j]`` times row j of the weights ``[n, m]`` from `at` on."""
     for j in range(n):
         g = given[j]
         if g != 0:
@@ -67,7 +67,7 @@ def act_loop() -> Callable:
     """``act(theta, u, lanes, state, scratch, wide, places, whole) -> -1``.
 
     The loop runs one control step of the candidates listed in `whole`. If the output of a candidate
-    is not finite, it stops and returns the number of that candidate. `places` holds the index at
+    is not finite, the loop stops and returns that candidate's index. `places` holds the index at
     which each section of `wide` begins.
     """
 

@@ -54,8 +54,8 @@ class CandidateProgram(NamedTuple):
     key: str
     text: str  #: source of the module
     names: dict[str, Any]  #: what the generated module defines
-    values: tuple[str, ...]  #: paths of the numbers that the step reads
-    per_neuron: tuple[str, ...]  #: paths of the numbers that differ between neurons
+    values: tuple[str, ...]  #: names of the numbers that the step reads, such as "half_step.xx"
+    per_neuron: tuple[str, ...]  #: names of the numbers that differ between neurons
     present: tuple[str, ...]  #: the fields of the state
     noisy: bool  #: whether the step takes random numbers
 
@@ -73,12 +73,12 @@ def program(
     state: Any,
     per_neuron: Sequence[str] = (),
 ) -> CandidateProgram:
-    """The loop of a step.
+    """The loop over candidates, for neurons with this step.
 
     Args:
         name: the neuron's name.
         step, params, spike, inputs, state: as for `expression.Step`.
-        per_neuron: paths of the numbers that differ between neurons.
+        per_neuron: names of the numbers that differ between neurons.
 
     Raises:
         Untraceable: if the step has no compiled form, or takes inputs that a policy does not have.
@@ -127,7 +127,7 @@ def _advance(
     places: dict[Node, int],
     lanes: Sequence[int],
 ) -> Iterable[str]:
-    """The lines of `candidate_parts.advance`."""
+    """The source lines of `candidate_parts.advance`."""
 
     def use(node: Node) -> str:
         if node in places:

@@ -35,7 +35,7 @@ def vector(kind, dims: int = 1) -> types.Array:
 
 
 def build(make: Callable, dtype: torch.dtype, arguments: list) -> Callable:
-    """The loop of `make` for this type, compiled for these argument types."""
+    """The loop that `make` returns for this dtype, compiled for these types of arguments."""
     numpy_type, _ = TYPES[dtype]
     name = f"conv{make.__name__}_{numpy_type.__name__}_{_SHARED}"
     return compiled(make(numpy_type), types.void(*arguments), name)
@@ -122,7 +122,7 @@ def _respond_loop(dtype: type) -> Callable:
         fired = np.zeros(area * maps, np.bool_)
         sent = np.full(pooled_area * maps, -1, np.int32)  # step of the last spike of a pooled unit
         closed = np.zeros(area, np.bool_)
-        spent = dtype(-np.inf)  # prevents another spike without a check of `fired`
+        spent = dtype(-np.inf)  # a potential that can never reach the threshold again
         for b in range(low, high):
             v[:] = zero
             stamp[:] = -1
@@ -143,7 +143,7 @@ def _respond_loop(dtype: type) -> Callable:
                     if closed[place] or not any_over(row, thresholds):
                         continue
                     best = -1
-                    if inhibit:  # of the maps at threshold here, only the highest fires
+                    if inhibit:  # here, only the map with the highest potential fires
                         best = highest(row, thresholds)
                         closed[place] = once
                     y, x = place // width // pool, place % width // pool

@@ -77,7 +77,7 @@ def _learn_loop(dtype: type) -> Callable:
                         m = highest(row, theta)
                         places[n], best_map[n], best_v[n] = place, m, row[m]
                         n += 1
-                # One winner after another: the highest potential; in a tie, the lowest map, y, x.
+                # The highest potential wins first; in a tie, the lowest map, then y, then x.
                 while n_won < quota:
                     best = -1
                     kept = 0  # keep only locations where a neuron may still win

@@ -1,10 +1,11 @@
 """How compiled CPU loops are built, cached and distributed over threads.
 
 Two design choices avoid known problems. Kernels are plain `nogil` functions that our own thread
-pool calls on ranges of lanes, instead of numba's `prange`: numba's workqueue layer must not be
-entered by two Python threads at once, and GNU OpenMP terminates a process that forks after using
-it. And every specialisation of a loop has its own cache file: numba numbers the entries of a shared
-file, and two processes that start together could give two different loops the same number.
+pool calls on ranges of neurons or samples, instead of numba's `prange`: numba's workqueue layer
+must not be entered by two Python threads at once, and GNU OpenMP terminates a process that forks
+after using it. And every specialisation of a loop has its own cache file: numba numbers the entries
+of a shared file, and two processes that start together could give two different loops the same
+number.
 """
 
 import logging
@@ -28,7 +29,7 @@ _SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, created without arithme
 
 _ONE = np.float32(1.0)
 
-_MIN_WORK = 1 << 17  #: lane-steps for which it is worth waking a thread: about 0.1 ms
+_MIN_WORK = 1 << 17  #: lanes times steps that are worth waking a thread: about 0.1 ms
 
 _compiling = threading.RLock()
 
@@ -70,8 +71,8 @@ def compiled(loop: Callable, signature: Any, name: str) -> Callable:
 def _interrupted_afterwards() -> Iterator[None]:
     """Hold SIGINT back until the end of the block.
 
-    During a compilation, LLVM calls Python functions. An exception that the handler raises in one
-    of them does not reach the program: the interruption is lost, or the process is aborted.
+    During a compilation, LLVM calls Python functions. An exception that the handler raises in
+    such a function does not reach the program: the interruption is lost, or the process is aborted.
     """
     if threading.current_thread() is not threading.main_thread():  # signals are handled elsewhere
         yield
@@ -106,11 +107,12 @@ class _TellOnce(event.Listener):
 
 
 def over_lanes(kernel: Callable[[int, int], None], lanes: int, steps: int, block: int) -> None:
-    """Run ``kernel(first lane, end lane)`` over all lanes, on torch's number of threads.
+    """Run ``kernel(first, end)`` over all lanes, on as many threads as torch uses.
 
-    A small problem runs on the calling thread, and so does one share of a large problem. During the
-    run, subnormal numbers (below 1e-38 in float32) are flushed to 0: state variables that decay
-    without input become subnormal, and arithmetic with such numbers is about fifty times slower.
+    A lane is a neuron, a sample or a row, computed independently. A small problem runs on the
+    calling thread, and so does one share of a large problem. During the run, subnormal numbers
+    (below 1e-38 in float32) are flushed to 0: state variables that decay without input become
+    subnormal, and arithmetic with such numbers is about fifty times slower.
     """
     before = (_SUBNORMAL * _ONE) == 0.0  # torch can set the mode, but not query it
     torch.set_flush_denormal(True)

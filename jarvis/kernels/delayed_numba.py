@@ -34,10 +34,10 @@ SPARSE = 0.04
 
 
 class Shape:
-    """The sizes of a product, and where each sample's steps lie in a row of memory.
+    """The sizes of a delayed linear map, and where each sample's steps lie in a row of memory.
 
     Args:
-        steps, batch, n_in, n_out: sizes of the product.
+        steps, batch, n_in, n_out: sizes of the map's input and output.
         longest: the longest delay, in whole steps.
         itemsize: bytes per number.
     """

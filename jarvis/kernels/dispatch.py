@@ -99,7 +99,7 @@ def unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None:
         if tensor is None:
             continue
         if type(tensor) not in _PLAIN or is_wrapped(tensor):
-            return f"an input is a {type(tensor).__name__} of a subclass or a function transform"
+            return f"an input is a tensor subclass or function transform ({type(tensor).__name__})"
         if tensor is not x and (tensor.dtype != x.dtype or tensor.device != x.device):
             return (
                 f"input, state and weight differ in dtype or device ({x.dtype} on {x.device}, "

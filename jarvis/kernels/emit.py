@@ -22,13 +22,13 @@ class Function:
 
     name: str
     flag: str  #: the option that is fixed when the function is compiled
-    arguments: list[str]  #: in order, except for the numbers and the range of the loop
+    arguments: list[str]  #: all in order, but without the numbers and the range of the loop
     inputs: list[str]  #: the arguments that are streams with a stride of their own
     reads: list[str]  #: the inputs that the loop reads
     streams: list[str]  #: dense streams
     residents: list[str]  #: one number per neuron, held throughout the loop over time
     changing: list[str]  #: residents that are written back
-    uniform: list[Node]  #: nodes; the function computes those that are the same for all neurons
+    uniform: list[Node]  #: nodes; the function computes those of them that all neurons share
     loop: list[str]  #: the lines of one step of one neuron
     earlier: list[str]  #: dense streams that are also read one step back
 
@@ -38,7 +38,7 @@ class Emitter(ABC):
 
     Args:
         plan: what the loops compute and keep.
-        per_neuron: indices of the numbers that are given for each neuron.
+        per_neuron: indices of the numbers that differ between neurons.
         learned: indices of the numbers whose gradients are summed, in the order of the gradients.
         recurrent: whether each step adds a second input (in the forward pass) or a second gradient
         (in the backward pass).
@@ -79,7 +79,7 @@ class Emitter(ABC):
     @staticmethod
     @abstractmethod
     def expression(node: Node, use: Callable[[Node], str], double: bool) -> str:
-        """The expression of a node; `use` writes an argument."""
+        """The expression of a node; `use` returns the text of an argument."""
 
     @abstractmethod
     def load(self, index: int) -> str:
@@ -111,11 +111,11 @@ class Emitter(ABC):
 
     @abstractmethod
     def add_to(self, name: str, node: Node) -> str:
-        """The line that adds to a resident."""
+        """The line that adds a node to a resident."""
 
     @abstractmethod
     def derive(self, name: str, node: Node, start: str) -> str:
-        """The line that sets a state before a step: `node` from the previous step, or the start."""
+        """The line that sets a state before a step, to the previous step's `node` or to `start`."""
 
     # -- names and expressions
 
@@ -274,7 +274,7 @@ class Emitter(ABC):
         )
 
     def _read_kept(self, used: Iterable[Node]) -> list[str]:
-        """The lines that read the kept values, as far as they are used."""
+        """The lines that read those kept values that are used."""
         used, lines = set(used), []
         for name, node in zip(self.kept, self.plan.kept, strict=True):
             if node in used:

@@ -33,7 +33,7 @@ class NumbaEmitter(Emitter):
     real, double = "real({})", "{}"
     nan, infinity = "np.nan", "np.inf"
     keep, wants_x = "keep", "wants_x"
-    constants: dict[str, str]  #: the names of constants, by their values as they are written
+    constants: dict[str, str]  #: the names of constants; the keys are the values as written
     feeds = False  #: whether to write a forward loop that itself multiplies by recurrent weights
 
     def source(self) -> str:
@@ -61,7 +61,7 @@ class NumbaEmitter(Emitter):
             self.feeds = False
         if self.plan.near is not None:
             functions += [*self.near(), ""]
-        # Names instead of real(...) in the loops, because numba infers the type of each call.
+        # Constants have names, because numba would infer the type of each real(...) in the loops.
         head += [f"    {name} = real({value})" for value, name in self.constants.items()]
         functions.append("return forward, backward, recurrent, near")
         return "\n".join(line.rstrip() for line in [*head, *indent(4, functions), ""])

@@ -100,7 +100,7 @@ def sort_by_channel() -> Callable:
 
 @inline
 def crossing(u, v, i, w, dt, flat):
-    """The derivatives of a spike time with respect to the state: `event_driven._crossing`."""
+    """The derivatives of a spike time with respect to the state, as in `event_driven._crossing`."""
     zero = dt - dt
     mean = (within(u, dt, v, i, w)[0] - within(u, zero, v, i, w)[0]) / dt
     x = min(max(guess(u, v, i, w), zero), dt)
@@ -114,7 +114,7 @@ def crossing(u, v, i, w, dt, flat):
 
 def forward_loop(adapts: bool, remembers: bool, keep: bool, dtype: type) -> Callable:
     zero, flat = dtype(0), dtype(FLAT)
-    kinds = (3 if remembers else 1) if keep else 0  # rows of the history in a step
+    kinds = (3 if remembers else 1) if keep else 0  # rows of the history per step
 
     def loop(
         in_steps, starts, w_in, d_in, w_rec, d_rec, values, constants,
@@ -194,7 +194,7 @@ def forward_loop(adapts: bool, remembers: bool, keep: bool, dtype: type) -> Call
 
 def backward_loop(adapts: bool, remembers: bool, damped: bool, dtype: type) -> Callable:
     zero, one = dtype(0), dtype(1)
-    kinds = 3 if remembers else 1  # rows of the history in a step
+    kinds = 3 if remembers else 1  # rows of the history per step
 
     def loop(
         in_steps, starts, d_in, w_rec, d_rec, values, constants,

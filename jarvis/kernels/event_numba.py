@@ -25,7 +25,7 @@ def _unsigned(x: Tensor) -> np.ndarray:
 class _Problem(NamedTuple):
     """Arrays that both passes need."""
 
-    steps: np.ndarray  # steps of input spikes, by sample and channel
+    steps: np.ndarray  # steps of input spikes, sorted by sample and channel
     starts: np.ndarray  # [B, n_in + 1]: start of each channel within the steps of a sample
     offsets: np.ndarray
     d_in: np.ndarray  # post x pre: the synapses of a neuron are contiguous

@@ -19,17 +19,17 @@ def advance(u: Any, v: Any, i: Any, w: Any) -> Any:
 
 
 def transposed(u: Any, v: Any, i: Any, w: Any, g_v: Any, g_i: Any, g_w: Any) -> Any:
-    """The gradient with respect to the state before a step, given the gradient after it."""
+    """The gradient for the state before a step, given the gradient for the state after it."""
     raise NotImplementedError
 
 
 def within(u: Any, x: Any, v: Any, i: Any, w: Any) -> Any:
-    """The level after a time x, and the level's derivatives with respect to x, v, i and w."""
+    """How far v is above the threshold after a time x, and the derivatives of this number."""
     raise NotImplementedError
 
 
 def guess(u: Any, v: Any, i: Any, w: Any) -> Any:
-    """The approximate time at which the level is 0."""
+    """The approximate time at which v reaches the threshold."""
     raise NotImplementedError
 
 

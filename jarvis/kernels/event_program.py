@@ -164,7 +164,7 @@ def _step_of(model: EventModel) -> Callable:
 
 
 def _own(loops: str) -> str:
-    """The source of a module from its marker on."""
+    """The part of a module's source that begins at `MARKER`."""
     return inspect.getsource(sys.modules[loops]).split(MARKER)[1].strip() + "\n"
 
 

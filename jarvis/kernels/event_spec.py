@@ -13,24 +13,24 @@ class EventModel(NamedTuple):
 
     The state is a NamedTuple that begins with the potential `v` and the synaptic current `i`:
     ``dv/dt = i + ...``, ``di/dt = -i/tau_syn``. At a spike v becomes 0, and the other variables
-    jump by constants. The rates of change of these variables are linear in themselves and in v.
+    jump by constants. The rate of change of each variable is linear in that variable and in v.
     """
 
     state: type
     flow: Callable  #: ``(x, state, params)``: the state x ms later, if no spike intervenes
-    level: Callable  #: ``(x, state, params)``: v minus the threshold; at >= 0, the neuron fires
-    guess: Callable  #: ``(state, params, dt)``: estimated time at which the level is 0
+    level: Callable  #: ``(x, state, params)``: how far v is above the threshold x ms later
+    guess: Callable  #: ``(state, params, dt)``: estimated time at which v reaches the threshold
 
 
 class EventSpec(NamedTuple):
-    """The constants of a run. Times in ms, potentials relative to a resting potential of 0."""
+    """The constants of a run; times are in ms, and the resting potential is 0."""
 
     n_steps: int  #: T
     dt: float
     threshold: float
     tau_syn: float
-    surrogate: float  #: k of 1/(1 + k |v - threshold|)^2, for spike counts; per ms
-    damping: float  #: backward, g becomes g / (1 + |g|/damping) every `DAMPED` steps; 0: never
+    surrogate: float  #: k in the surrogate derivative of counts, 1/(1 + k |v - threshold|)^2
+    damping: float  #: every `DAMPED` steps back, g becomes g / (1 + |g|/damping); 0: never
     time_bins: int  #: number of equal parts of the T steps; spikes are counted in each part
     model: EventModel
     params: Any  #: the neuron's parameters, as numbers
@@ -65,7 +65,7 @@ class EventSpec(NamedTuple):
 
     @property
     def drifts(self) -> tuple[float, ...]:
-        """How much more each variable except v grows, per ms by which a reset comes later."""
+        """How much each variable except v gains for each ms by which a reset is delayed."""
         return _drifts(self._replace(n_steps=1, surrogate=0.0, damping=0.0, time_bins=1))
 
 
@@ -96,7 +96,7 @@ class Inputs(NamedTuple):
 class Synapses(NamedTuple):
     """Weights and delays, pre x post. A spike delayed by T steps never arrives.
 
-    A network that is not recurrent has ``[0, 0]`` for both recurrent matrices.
+    In a network that is not recurrent, both recurrent matrices are ``[0, 0]``.
     """
 
     w_in: Tensor  #: ``[n_in, H]``
@@ -114,12 +114,12 @@ class Spikes(NamedTuple):
     by: Tensor  #: ``[n, S]`` d(spike time)/d(each of the n variables at the start of that step)
     after: Tensor  #: ``[S]`` slope of v just after the reset, 1/ms
     #: ``[B, T, K, H]`` history for the backward pass: v at the end of each step, before the reset,
-    #: and, if K = 3, i and w at its start; None if there is no backward pass
+    #: and, if K = 3, i and w at the start of the step; None without a backward pass
     history: Tensor | None
 
 
 class Gradients(NamedTuple):
-    """Gradients of the loss for weights and delays (1/ms), shaped as in `Synapses`."""
+    """Gradients of the loss with respect to the `Synapses`, in the same shapes; delays: 1/ms."""
 
     w_in: Tensor
     d_in: Tensor
@@ -128,7 +128,7 @@ class Gradients(NamedTuple):
 
 
 class EventLoops(Protocol):
-    """A module that runs the network: `jarvis.spatial.event_driven` is the definition."""
+    """A module that runs the network defined in `jarvis.spatial.event_driven`."""
 
     def forward(self, spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
         """Run all samples from the initial state; if `keep`, also return `Spikes.history`."""

@@ -95,8 +95,8 @@ def collect(
 ) -> tuple[Tensor, Tensor]:
     """Sum the gradients at the arrivals of each sender's spikes, given delays ``d [n_pre, H]``.
 
-    `by_weight` and `by_time` are ``[B, T, H]``: gradients for an arrival at each step. Returns the
-    sums of both, each ``[n_pre, H]``.
+    `by_weight` and `by_time` ``[B, T, H]`` are the gradients for an arrival at each step. Returns
+    the two sums ``[n_pre, H]``.
     """
     n_steps, width = by_weight.shape[1:]
     sums = by_weight.new_zeros(d.shape), by_weight.new_zeros(d.shape)

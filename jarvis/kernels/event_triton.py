@@ -49,7 +49,7 @@ def _neuron(spec: EventSpec) -> EventProgram:
 
 
 def _all_of(width: int) -> int:
-    """The number of lanes for all neurons: at least a full warp, so that threads share no lane."""
+    """The number of lanes for all neurons: at least a full warp, so that each thread has a lane."""
     return max(triton.next_power_of_2(width), 32)
 
 
@@ -155,7 +155,7 @@ def _forward_loop(
     u = unpack(values)
     dt, threshold, flat = tl.load(constants), tl.load(constants + 1), tl.load(constants + 8)
     w0, jump = tl.load(constants + 2), tl.load(constants + 3)
-    kinds = 3 if REMEMBERS else 1  # rows of the history in a step
+    kinds = 3 if REMEMBERS else 1  # rows of the history per step
     drive += sample * n_steps * width
     history += sample * n_steps * kinds * width
     now += sample * width
@@ -218,7 +218,7 @@ def _forward_loop(
                         arrives,
                         sem="relaxed",
                     )
-                tl.debug_barrier()  # a sum may be read by another thread than the one that wrote it
+                tl.debug_barrier()  # a sum may be read by a thread that did not write it
         v = tl.where(fires, 0.0, h)
         current = next_current + tl.load(drive + row, here, 0.0)
         adaptation = next_adaptation
@@ -242,7 +242,7 @@ def _backward_loop(
     per_syn, surrogate, damping = (
         tl.load(constants + 5), tl.load(constants + 6), tl.load(constants + 7)
     )  # fmt: skip
-    kinds = 3 if REMEMBERS else 1  # rows of the history in a step
+    kinds = 3 if REMEMBERS else 1  # rows of the history per step
     first = tl.load(offsets + sample)
     s = tl.load(offsets + sample + 1) - 1
     spiked = tl.load(steps + s, s >= first, -1)  # the step of spike s

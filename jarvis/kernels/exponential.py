@@ -32,7 +32,7 @@ def make_exp(dtype: type, overflows: bool = False):
     integer = np.int64 if double else np.int32
     low, high = dtype(-708 if double else -87), dtype((709 if double else 88) + overflows)
     log2e = dtype(1 / math.log(2))
-    # Adding this number rounds to the integer n and leaves n in the low bits.
+    # Adding this rounds z log2(e) to an integer n, left in the low bits.
     magic = dtype(1.5 * 2.0 ** (52 if double else 23))
     ln2_high = dtype(6.93147180369123816490e-01 if double else 0.693359375)
     ln2_low = dtype(1.90821492927058770002e-10 if double else -2.12194440e-4)

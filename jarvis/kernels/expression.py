@@ -59,7 +59,7 @@ class Node:
     args: tuple["Node", ...] = ()
     value: float | int = 0  #: the value of a constant, or the index of an input
     is_bool: bool = False
-    order: int = 0  #: position in the order of creation, after the arguments
+    order: int = 0  #: position in the order of creation, in which arguments come first
 
     @property
     def name(self) -> str:
@@ -97,7 +97,7 @@ class Graph:
         return self.nodes[key]
 
     def number(self, node: Any) -> Any:
-        """`node` as a floating-point number: 1 and 0 for a condition."""
+        """`node` as a floating-point number: 1 or 0 for a condition."""
         if isinstance(node, Node) and node.is_bool:
             return self.make("where", node, 1.0, 0.0)
         return float(node) if isinstance(node, bool) else node
@@ -112,14 +112,14 @@ class Traced(NamedTuple):
     g_states: tuple[Node, ...]  #: gradient of each state before the step
     g_values: tuple[Node, ...]  #: gradient of each learned number
     values: tuple[str, ...]  #: the numbers that the step reads
-    differentiable: tuple[bool, ...]  #: whether a gradient reaches each output, then each state
+    differentiable: tuple[bool, ...]  #: for each output, then each state: does a gradient reach it?
 
 
 class _Parameters:
     """Stands in for a step's parameters: `number` looks up numbers; other values pass unchanged.
 
-    `known` holds the values read before, because the tracer must not record how a number that is
-    derived from others is computed.
+    `known` holds the values read before, so that the tracer does not record how derived numbers
+    are computed.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class _Parameters:
 
 
 def read(params: Any, surrogate: Any, path: str) -> float | Tensor:
-    """The number that a step reads under this path: "decay", "half_step.xx", "spike.slope"."""
+    """The number that a step reads under this name, such as "decay" or "half_step.xx"."""
     first, *rest = path.split(".")
     value = surrogate if first == "spike" else getattr(params, first)
     for name in rest:
@@ -169,7 +169,7 @@ class Step:
             step: ``(x, state, params, spike) -> (spikes, state)`` or ``(spikes, state, record)``.
             params: the step's parameters.
             spike: a `Spike` whose surrogate is a `SurrogateSpike` or a function.
-            inputs: None for a single input; a NamedTuple type with a field for each input.
+            inputs: None for a single input, else a NamedTuple type with a field for each input.
             state: a NamedTuple whose absent fields are None.
 
         Raises:
@@ -194,7 +194,7 @@ class Step:
 
         with self._explained():
             recorded = apart(once)
-        self.values = tuple(paths)  #: paths of the numbers that the step reads
+        self.values = tuple(paths)  #: names of the numbers that the step reads
         self.record = type(recorded)  #: the NamedTuple of what the step records
         self.recorded = [n for n in self.record._fields if getattr(recorded, n) is not None]
 

@@ -29,7 +29,7 @@ class _FirstSpike(torch.autograd.Function):
     def forward(ctx, t: Tensor, w: Tensor, d: Tensor, values, half: bool, grid: bool):
         (n_samples, n_pre), n_post = t.shape, w.shape[1]
         out, peak = t.new_empty(2, n_samples, n_post)
-        # The crossing, the slope of v there, and the time of the peak of a silent neuron.
+        # Time of the crossing, slope of v at the crossing; for a silent neuron, time of the peak.
         kept = torch.empty(3, n_samples, n_post, dtype=torch.float64)
         kernel = loops.kernel(False, t.dtype, half, grid)
         arrays = (flat(t), flat(w), flat(d), flat(out))

@@ -40,7 +40,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                     if a != a or w[i * n_post + k] != w[i * n_post + k]:
                         broken = True
                     elif a < math.inf:
-                        j = n  # up the heap while the parent is later
+                        j = n  # move up the heap while the parent is later
                         n += 1
                         while j > 0 and heap[(j - 1) >> 1] > a:
                             heap[j], who[j] = heap[(j - 1) >> 1], who[(j - 1) >> 1]
@@ -57,7 +57,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                     if more:
                         n -= 1
                         last, last_who, j, child = heap[n], who[n], 0, 1
-                        while child < n:  # down the heap while a child is earlier
+                        while child < n:  # move down while a child is earlier
                             if child + 1 < n and heap[child + 1] < heap[child]:
                                 child += 1
                             if heap[child] >= last:
@@ -71,7 +71,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                     if gap > 0.0 and (current != 0.0 or v != 0.0):
                         x = math.exp(-gap / tau)
                         y = x * x if double_tau else math.exp(-gap / tau_syn)
-                        s, top, top_v = math.inf, math.inf, 0.0  # the crossing and the maximum
+                        s, top, top_v = math.inf, math.inf, 0.0  # the crossing; the maximum
                         if current > 0.0 and v < tau * current:  # v rises
                             if double_tau:  # v = p z - q z^2 with z = exp(-s/tau)
                                 q = tau * current
@@ -120,7 +120,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                                 at = exact
                                 break
                             first = math.ceil(s / dt)
-                            for m in range(2):  # a second time only if s was rounded
+                            for m in range(2):  # the second step only if rounding needs it
                                 u = math.exp(-(first + m) * dt / tau)
                                 if double_tau:
                                     rise = tau * (1.0 - u)
@@ -144,7 +144,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                             else:
                                 v = x * (v - current * c * math.expm1(-gap / c))
                             current *= y
-                            if v >= threshold:  # by rounding alone: it crosses at the arrival
+                            if v >= threshold:  # by rounding: a crossing at the arrival
                                 at, exact, steepness = arrival, arrival * unit, current - v / tau
                                 break
                             if v > best:
@@ -180,7 +180,7 @@ def _backward_loop(double_tau: bool, grid: bool) -> Callable:
                     at, through = when[o], np.float64(g_peak[o])
                 if through == 0.0 or at == -math.inf:
                     continue
-                left, corner = 0.0, -1  # v' before the peak; the arrival with which the rise ended
+                left, corner = 0.0, -1  # slope of v before the peak; the arrival that ends the rise
                 for i in range(n_pre):
                     j = i * n_post + k
                     if grid:

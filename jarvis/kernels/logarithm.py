@@ -1,8 +1,8 @@
 """A vectorised log() for compiled loops, the counterpart of `exponential`.
 
 ``log(x) = n ln 2 + log(f)`` with f in [sqrt(1/2), sqrt(2)): n is taken from the bit pattern, and
-``log(f) = 2 artanh(z)`` from its series in ``z = (f - 1)/(f + 1)``, ``|z| < 0.172``. This holds for
-normal positive numbers. The error is at most 3e-7 (float32) or 4e-16 (float64), relative to the
+``log(f) = 2 artanh(z)`` from its series in ``z = (f - 1)/(f + 1)``, ``|z| < 0.172``. x must be a
+normal positive number. The error is at most 3e-7 (float32) or 4e-16 (float64), relative to the
 larger of 1 and the magnitude of the result.
 
 Loops that use this function have `VERSION` in their names, because numba's cache checks only the

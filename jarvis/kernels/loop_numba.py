@@ -145,7 +145,7 @@ def near(
 
     Args:
         loop: a loop whose layout has `near`.
-        like: a tensor like the spikes.
+        like: shape and dtype of the spikes.
         kept: the values that the forward loop kept ``[T, B, ...]``.
         lanes: the parameters that differ between neurons ``[B, ...]``.
         values: the numbers that are the same for all neurons.

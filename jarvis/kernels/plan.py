@@ -55,10 +55,10 @@ def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
 
 
 def uniform_nodes(nodes: Iterable[Node], different: Container[float] = ()) -> set[Node]:
-    """Those of `nodes`, in order of computation, that are the same for all neurons.
+    """Those of the given nodes that are the same for all neurons.
 
     Args:
-        nodes: nodes, together with all that they depend on.
+        nodes: nodes and all that they depend on, in order of computation.
         different: indices of the numbers that differ between neurons.
     """
     uniform: set[Node] = set()
@@ -164,7 +164,7 @@ def _subsets(states: Sequence[int]) -> Iterable[tuple[int, ...]]:
 def _computed(
     targets: Sequence[Node], kept: Sequence[Node], uniform: set[Node]
 ) -> list[Node] | None:
-    """The operations that compute `targets` from one step's `kept`; None if that is not enough."""
+    """The operations that compute `targets` from a step's `kept`; None if `kept` is not enough."""
     stop = [*kept, *uniform]
     nodes = [node for node in cone(targets, stop) if node not in set(stop)]
     return None if any(node.op in INPUTS for node in nodes) else nodes
@@ -212,9 +212,9 @@ def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> t
     It is found with augmenting paths, shortest first (Edmonds & Karp 1972, J. ACM 19(2):248).
 
     Args:
-        left: the capacity of each edge, by its two ends. Reverse edges are included, with capacity
-            0 if they are not edges of the network. On return, `left` holds the capacities that the
-            maximum flow leaves.
+        left: ``left[a][b]`` is the capacity of the edge from a to b. Reverse edges are included,
+            with capacity 0 if they are not edges of the network. On return, `left` holds the
+            capacities that the maximum flow leaves.
         source, sink: the two nodes.
     """
     flow = 0.0
@@ -234,7 +234,7 @@ def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> t
 def _paths(
     start: Any, passes: Callable[[Any, Any], bool], edges: Mapping[Any, Iterable], end: Any = None
 ) -> dict:
-    """The nodes reached from `start`, each with its predecessor: all, or the first up to `end`."""
+    """The nodes reached from `start`, each with its predecessor; stops at `end` if it is given."""
     came_from, queue = {start: start}, deque([start])
     while queue and end not in came_from:
         here = queue.popleft()

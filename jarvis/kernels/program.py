@@ -38,15 +38,15 @@ class Variant(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What a loop reads and writes, in order, apart from its input and its spikes."""
+    """What a loop reads and writes besides its input and its spikes, in order."""
 
     n_inputs: int
     n_states: int
     n_outputs: int
-    kept: tuple[bool, ...]  #: what is kept for the backward loop: True for a condition (a byte)
+    kept: tuple[bool, ...]  #: for each value that is kept: True for a condition (a byte)
     reread: tuple[int, ...]  #: the inputs that the backward loop reads again
     derived: tuple[int, ...]  #: the states whose initial values the backward loop needs
-    differentiable: tuple[bool, ...]  #: whether a gradient reaches each output, then each state
+    differentiable: tuple[bool, ...]  #: for each output, then each state: does a gradient reach it?
     near: bool  #: whether a loop marks where a gradient passes through the spikes
 
 
@@ -58,7 +58,7 @@ class Loop:
     text: str  #: the generated source
     names: dict[str, Any]  #: what the source defines
     layout: Layout
-    values: tuple[str, ...]  #: paths of the numbers that the step reads
+    values: tuple[str, ...]  #: names of the numbers that the step reads, such as "half_step.xx"
     variant: Variant
     machine: dict[tuple, Callable] = field(default_factory=dict)  #: compiled by a backend
 
@@ -96,7 +96,7 @@ def program(name: str, step: Callable, params: Any, spike: Spike, inputs: Any, s
 
 
 def spike_options(spike: Spike) -> tuple[Callable, bool]:
-    """The options that determine a spike's derivative, apart from numbers."""
+    """The non-numeric options that determine a spike's derivative."""
     return getattr(spike.surrogate, "derivative", spike.surrogate), spike.detach_reset
 
 
@@ -113,12 +113,12 @@ class Program:
     def numbers(
         self, params: Any, surrogate: Any
     ) -> tuple[list[float | Tensor], dict[int, Tensor]]:
-        """The numbers that a step reads, ordered as in `Loop.values`, and a dict of the tensors."""
+        """The numbers that a step reads, in the order of `Loop.values`; the tensors by index."""
         numbers = [get(params, surrogate) for get in self._readers]
         return numbers, {i: n for i, n in enumerate(numbers) if isinstance(n, Tensor)}
 
     def variant(self, tensors: dict[int, Tensor], record: bool, recurrent: bool) -> Variant:
-        """The variant for the tensors among the `numbers`: which are learned, which per neuron."""
+        """The variant, which depends on which `tensors` are learned or differ between neurons."""
         if not tensors:
             return Variant((), (), record, recurrent)
         paths, wants = self.step.values, torch.is_grad_enabled()
@@ -166,7 +166,7 @@ class Program:
 
 
 def _reader(path: str) -> Callable[[Any, Any], float | Tensor]:
-    """A faster form of `read` for one path, called every time that a layer runs."""
+    """A faster form of `read` for one number, called every time that a layer runs."""
     if path == "spike.slope":
         return lambda _, surrogate: surrogate.slope
     if any(part.isdigit() for part in path.split(".")):

@@ -1,4 +1,4 @@
-"""The loop of a policy that learns while it acts: reward-modulated STDP, control step by step.
+"""The loop of a policy that learns by reward-modulated STDP while it acts, in control steps.
 
 `candidates` copies this loop below the loop over candidates, whose functions it uses. It computes
 what `jarvis.stdp.ThreeFactorSTDP` defines, with all pairs of spikes, hard bounds, and a reward that

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Rows(NamedTuple):
-    """A tensor ``[T, B, ...]`` as flat memory: step t begins at ``t * step``, densely packed.
+    """A tensor ``[T, B, ...]`` as flat memory: step t begins at ``t * step`` and is densely packed.
 
     If `step` is 0, the same row is read each time, so an expanded input is never copied.
     """

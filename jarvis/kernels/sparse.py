@@ -2,8 +2,8 @@
 
 `apply` runs a module on rows ``[R, ...]``. For rows that are mostly 0, a linear map or a
 convolution is computed by the loops of `sparse_loops` or `sparse_conv`, in both passes, wherever
-they are faster. This is decided from times measured for each shape of weights (`sparse_costs`).
-`sparse_products` forces or forbids this, and reports what was chosen.
+they are faster. The choice depends on times measured for each shape of weights (`sparse_costs`).
+`sparse_products` forces or forbids these loops, and reports what was chosen.
 """
 
 from collections.abc import Callable, Iterator
@@ -281,7 +281,7 @@ class _Plan:
         return pays
 
     def late_weight(self, g: Tensor, x: Tensor) -> Tensor:
-        """The gradient of the weights, if the entries of the rows have not been counted yet."""
+        """The gradient of the weights, for rows whose nonzero entries have not been counted yet."""
         loops, costs = _loops(), self.map.costs(x.dtype)
         self.density = loops.share_nonzero(x, _looked_at(len(x)))
         rows, entries = self.map.rows, self.entries
@@ -296,8 +296,9 @@ class _Plan:
     def input_gradient(self, g: Tensor, weight: Tensor) -> Tensor:
         """The gradient of the input, computed in the fastest way.
 
-        Zeros are skipped by computing it only where the surrogate gradient of the layer below is
-        nonzero, or only from nonzero entries of the incoming gradient, as after max-pooling.
+        Zeros are skipped by computing the gradient only where the surrogate gradient of the layer
+        below is nonzero, or only from nonzero entries of the incoming gradient, as after
+        max-pooling.
         """
         rows, always = self.map.rows, self.mode == "always"
         wanted = None if self.near is None or self.mode == "never" else self.near()
@@ -336,7 +337,7 @@ class _Plan:
 
 
 def _looked_at(rows: int) -> int:
-    """The number of rows in which entries are counted: so few that it takes almost no time."""
+    """The number of rows in which entries are counted: so few that this takes almost no time."""
     return max(1, min(_SAMPLE, rows // 8))
 
 
@@ -414,7 +415,7 @@ class Recurrent:
         steps, batch, n = like.shape
         self._map = _Linear(steps * batch, weight)
         self._plan = _Plan(self._map)
-        self.most = 0.0  #: spikes per step ``[B, H]`` up to which skipping zeros is faster
+        self.most = 0.0  #: most spikes in a step ``[B, H]`` for which skipping zeros is faster
         mode = self._plan.mode
         if not compiled or mode == "never":
             return

@@ -60,11 +60,11 @@ def _make_convolve(real: Any) -> Callable:
         area, pixel = height * wide, channels * w
         column = kh * pixel
         row = np.empty(w, real)
-        # The entries of an image by column, row and channel, and the start of each location.
+        # The entries of an image by column, row and channel, and where each location begins.
         entries, scales = np.empty(area * channels + BITS, np.int32), values[:0]
         begins, at_location = np.empty(area + 1, np.int64), np.empty(area, np.int64)
         at_row = np.empty(area, np.int32)
-        # The entries in the rows of a window, and the start of each column.
+        # The entries in the rows of a window, and where each column begins.
         near = np.empty(wide * min(kh, height) * channels + BITS, np.int32)
         near_scales, columns = values[:0], np.empty(wide + 1, np.int64)
         if valued:
@@ -502,7 +502,7 @@ def weight_gradient(
         return conv2d_weight(_dense(x, shape), size, g, stride, padding)  # type: ignore[arg-type]
     padded = _Padded.of((height, wide), kernel, stride, padding)
     plane = padded.tall * padded.wide * maps
-    # A group has so many images that each channel has a few entries, if these fit in the cache.
+    # A group has enough images for a few entries per channel, as long as it fits in the cache.
     per_channel = max(1, len(x.places)) / max(1, n_rows * channels)
     fit = max(1, _PLANES // (plane * g.dtype.itemsize))
     pictures = max(1, min(round(_ENTRIES / per_channel), fit, n_rows))
@@ -575,7 +575,7 @@ def input_gradient(
     """The gradient of the images ``[R, C, H, W]`` at wanted places, and 0 elsewhere.
 
     Args:
-        wanted: 1 or 0 ``[R, C, H, W]`` uint8.
+        wanted: ``[R, C, H, W]`` uint8: 1 at wanted places, else 0.
         g: the gradient of the convolution ``[R, O, Ho, Wo]``.
         weight: ``[O, C, kh, kw]``.
         stride, padding: (rows, columns).

@@ -32,7 +32,7 @@ _WORK = 1 << 27  #: multiplications in the dense product that is timed: a few mi
 _FEWEST, _MOST = 256, 1024  #: limits on the rows that are timed
 _SHARES = (0.02, 0.35)  #: shares of nonzero entries that are timed
 _REPEATS = 3  #: minimum number of repetitions
-_ENOUGH = 0.05  #: seconds: until this time is spent, short calls are repeated more often
+_ENOUGH = 0.05  #: seconds: short calls are repeated until this time is spent
 _CALL = 5.0  #: microseconds for the neurons of one step, after a dense product
 _STEPS = 20  #: steps of a recurrent layer that are timed together
 
@@ -61,7 +61,7 @@ class Costs(NamedTuple):
     product: Cost  #: the output, from the list
     weight: Cost  #: the gradient of the weights, from the list
     input: Cost  #: the input's gradient at wanted places; `entry` is the time per wanted place
-    input_listed: Cost  #: the input's gradient from a list of the incoming one, and the listing
+    input_listed: Cost  #: the input's gradient from listed entries of the incoming gradient
 
 
 #: The cost of a product for which there is no loop.
@@ -69,7 +69,7 @@ _NEVER = Cost(1e15, 0.0, 0.0)
 
 
 def costs(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> Costs:
-    """The times for weights ``[n_out, n_in]`` and about `rows` rows, measured or read."""
+    """The times for weights ``[n_out, n_in]`` and about `rows` rows, cached or measured now."""
     most = min(max(_WORK // max(1, n_in * n_out), _FEWEST), _MOST)
     timed = min(1 << max(0, rows - 1).bit_length(), most)
     name = f"{n_out}x{n_in}_{timed}"
@@ -88,7 +88,7 @@ def _as_costs(name: str, dtype: torch.dtype, measure: Callable[[], list[float]])
 
 
 def most_spikes(n: int, batch: int, dtype: torch.dtype) -> float:
-    """The number of spikes per step ``[batch, n]`` up to which skipping zeros is faster."""
+    """The most spikes in a step ``[batch, n]`` for which skipping zeros is faster."""
     (limit,) = _kept(f"step_{batch}x{n}", dtype, 1, lambda: _measure_step(n, batch, dtype))
     return limit
 
@@ -99,7 +99,7 @@ _memory: dict[str, list[float]] = {}
 def _kept(
     name: str, dtype: torch.dtype, count: int, measure: Callable[[], list[float]]
 ) -> list[float]:
-    """`count` times: from this process, from the cache folder, or measured now."""
+    """A list of `count` times, from this process or the cache folder, or measured now."""
     name = f"{name}_{str(dtype).removeprefix('torch.')}_{torch.get_num_threads()}.json"
     known = _memory.get(name)
     if known is None:
@@ -238,7 +238,7 @@ class Convolution(NamedTuple):
 
 
 def convolution_costs(conv: Convolution, rows: int, dtype: torch.dtype) -> Costs:
-    """The times for a convolution of about `rows` images, measured or read."""
+    """The times for a convolution of about `rows` images, cached or measured now."""
     window = conv.shape[0] * conv.kernel[0] * conv.kernel[1]
     each = window * torch.Size(conv.result).numel()
     most = min(max(_WORK // max(1, each), 8), _MOST)

@@ -508,7 +508,7 @@ def input_gradient(wanted: Tensor, g: Tensor, weight: Tensor) -> Tensor:
     """``g W`` ``[R, I]`` at wanted places, and 0 elsewhere.
 
     Args:
-        wanted: 1 or 0 ``[R, I]`` uint8.
+        wanted: ``[R, I]`` uint8: 1 at wanted places, else 0.
         g: ``[R, N]``.
         weight: W ``[N, I]``.
     """

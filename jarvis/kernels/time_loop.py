@@ -37,8 +37,8 @@ class Backend(Protocol):
         Args:
             loop: the loop.
             backward: whether it is the backward loop.
-            flag: whether the forward loop keeps what the backward loop needs, or whether the
-                backward loop writes the gradients of the inputs.
+            flag: for a forward loop, whether it keeps what the backward loop needs; for a backward
+                loop, whether it writes the gradients of the inputs.
             streams: the tensors read at each step, ``[T, B, ...]``: the inputs in the forward pass,
                 the gradients of the outputs (and inputs that are read again) in the backward pass.
             dense: the other tensors. The forward loop takes the recurrent input (if there is a
@@ -87,7 +87,7 @@ class Backend(Protocol):
 
         Args:
             loop: a loop whose layout has `near`.
-            like: a tensor like the spikes.
+            like: shape and dtype of the spikes.
             kept, lanes, values: as for `bind`.
 
         Returns:
@@ -101,7 +101,7 @@ class Backend(Protocol):
 
 
 class _Call(NamedTuple):
-    """The arguments of a loop, apart from tensors that may need a gradient."""
+    """The arguments of a loop, except the tensors that may need a gradient."""
 
     backend: Backend
     loop: Loop
@@ -186,7 +186,7 @@ class _Loop(torch.autograd.Function):
         steps, step_shape = shape[0], shape[1:]
 
         def start(given: Tensor | None) -> Tensor:
-            """A copy, to be modified, of the gradient of a part of the final state."""
+            """A writable copy of the gradient of a part of the final state."""
             return like.new_full(step_shape, 0.0) if given is None else own(given)
 
         g_outputs = [
@@ -292,7 +292,7 @@ def run(
         values: the numbers that the step reads, in the order of `loop.values`.
         tensors: the tensors among `values`, by index.
         weight: W ``[H, H]`` of a recurrent layer, or None.
-        last: the spikes before the first step ``[B, H]``, of a recurrent layer.
+        last: in a recurrent layer, the spikes before the first step ``[B, H]``.
         fires: whether the first output consists of spikes, so that most of it is 0.
 
     Returns:

@@ -67,7 +67,7 @@ class _Builder:
         self.builder.store(row, self._address(array, at)).align = self.size
 
     def start_of_row(self, array: int, at: Any) -> Any:
-        """Where a row begins; its number is at position `at` of an array of int32."""
+        """The start of the row whose number is at position `at` of an array of int32."""
         number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
         return self.builder.mul(self.builder.zext(number, self.whole), self.constant(self.width))
 
@@ -77,7 +77,7 @@ class _Builder:
         return self.builder.add(base, self.builder.sext(number, self.whole))
 
     def spread(self, array: int, at: Any) -> Any:
-        """A row in which every place holds the same number of an array."""
+        """A row filled with the number at position `at` of an array."""
         number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
         one = self.builder.insert_element(self.zero, number, ir.Constant(ir.IntType(32), 0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)

@@ -1,4 +1,4 @@
-# The names of `jarvis.neurons`, for editors and type checkers; at run time they come on first use.
+# Names of `jarvis.neurons` for editors and type checkers; at run time, imported on first use.
 from .adaptive import ALIF as ALIF
 from .adaptive import ALIFParams as ALIFParams
 from .adaptive import ALIFState as ALIFState

@@ -53,7 +53,7 @@ class ALIFParams(Parameters):
 
     Some forms can be converted into each other: "current" is "jump" with weights multiplied by
     ``1 - alpha``, and "rate" is "count" with beta multiplied by ``1 - rho``. "base" and "adaptive"
-    are different neurons. So are "spike" and "next", because an amount that is subtracted in the
+    give different neurons. So do "spike" and "next", because an amount that is subtracted in the
     step of the spike leaks before the next step: subtracting R in the next step is equivalent to
     subtracting ``R/alpha`` at once.
 
@@ -146,7 +146,7 @@ class ALIFParams(Parameters):
 
 
 class ALIFState(NamedTuple):
-    """State of an adaptive LIF neuron, each ``[B, ...]``."""
+    """State of adaptive LIF neurons: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential after the reset, or before it with ``reset_at="next"``
     a: Tensor  #: adaptation: decaying count, or running mean, of the neuron's own spikes
@@ -190,7 +190,7 @@ def alif_step(
             v is driven (input "current").
         state: the state before the step; `ALIF(...).initial_state(x)` is the state at rest.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``(h - A)/threshold``, and whether the reset is
+        spike: the surrogate (a function of ``(h - A)/threshold``) and whether the reset is
             detached.
 
     Returns:

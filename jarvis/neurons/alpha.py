@@ -48,7 +48,7 @@ class AlphaLIFParams(Refractory, Parameters):
         i(t) = k tau_rise/(tau_decay - tau_rise) (exp(-t/tau_decay) - exp(-t/tau_rise))
         i(t) = k (t/tau_rise) exp(-t/tau_rise)           if tau_rise = tau_decay: an alpha function
 
-    k is chosen such that either the peak or the integral of this current is 1. Exchanging the two
+    k is chosen so that either the peak or the integral of this current is 1. Exchanging the two
     time constants does not change the kernel.
 
     A step is a matrix exponential, which is exact for any dt, even where time constants are equal.
@@ -153,10 +153,10 @@ class AlphaLIFParams(Refractory, Parameters):
         return Flow(*(part.item() for part in parts))
 
     def kernel(self, t: float) -> float:
-        """The current at a time after an input of 1, in threshold units.
+        """The current at time t after an input of 1, in threshold units.
 
         Args:
-            t: time since the input, ms; before it, the current is 0.
+            t: time since the input, ms; the current is 0 for t < 0.
 
         Raises:
             ValueError: if a time constant differs from neuron to neuron.
@@ -184,12 +184,12 @@ def _log1p_over(x: float | Tensor) -> float | Tensor:
 
 
 class AlphaLIFState(NamedTuple):
-    """State of a LIF neuron with a rising synaptic current, each ``[B, ...]``."""
+    """State of LIF neurons with a rising synaptic current: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential after the reset (threshold units: rest 0, threshold 1)
     i: Tensor  #: synaptic current, threshold units
     z: Tensor  #: the variable that drives the current, threshold units
-    refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
+    refractory: Tensor | None = None  #: remaining refractory steps, if `refractory` is given
 
     def detach(self) -> "AlphaLIFState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -197,7 +197,7 @@ class AlphaLIFState(NamedTuple):
 
 
 class AlphaLIFTrace(NamedTuple):
-    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` at the end of each step."""
 
     h: Tensor  #: potential before the reset
     v: Tensor  #: potential after the reset
@@ -231,11 +231,11 @@ def alpha_lif_step(
             +-1e15.
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``h - threshold``, and whether the reset is detached.
+        spike: the surrogate (a function of ``h - threshold``) and whether the reset is detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), the new state, and
-        the record.
+        the record of ``trace=True``.
 
     Source: Rotter & Diesmann 1999, Biol. Cybern. 81:381 (exact integration by a matrix
     exponential).

@@ -53,7 +53,7 @@ def nmda_block(v: Tensor, mg: float = 1.0) -> Tensor:
 
 
 class ConductanceInputs(NamedTuple):
-    """The inputs of one step, each ``[B, ...]``, or of a sequence, each ``[T, B, ...]``.
+    """The inputs of one step, tensors ``[B, ...]``, or of a sequence, tensors ``[T, B, ...]``.
 
     Jumps of a conductance cannot be negative: values below 0 count as 0.
     """
@@ -111,7 +111,7 @@ class ConductanceLIFParams(Refractory, Parameters):
     ``(sum of g e + I)/(sum of g)`` with the time constant ``c/(sum of g)``: each open channel makes
     the neuron respond faster, and more weakly, to a current (shunting).
 
-    A step is exact for the conductances. For V, it is the exact solution with each conductance
+    A step is exact for the conductances. V follows the exact solution with each conductance
     replaced by its mean over the step (`conductance_lif_step`); this method is of second order in
     dt and stable for any dt. The relative error of the size of a postsynaptic potential is about
     ``dt^2/(12 tau_syn tau)``: at dt = 1 ms, it is below 0.1 % for the default values. The block B
@@ -248,13 +248,13 @@ def _mean(tau: float | Tensor, dt: float) -> float | Tensor:
 
 
 class ConductanceLIFState(NamedTuple):
-    """State of a neuron with conductance synapses between two steps, each ``[B, ...]``."""
+    """State of neurons with conductance synapses between two steps: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential, mV
     g_exc: Tensor  #: excitatory conductance, nS
     g_inh: Tensor  #: inhibitory conductance, nS
     g_nmda: Tensor  #: NMDA conductance without the block, nS
-    refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
+    refractory: Tensor | None = None  #: remaining refractory steps, if `refractory` is given
 
     def detach(self) -> "ConductanceLIFState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -262,7 +262,7 @@ class ConductanceLIFState(NamedTuple):
 
 
 class ConductanceLIFTrace(NamedTuple):
-    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` at the end of each step."""
 
     h: Tensor  #: potential before the reset, mV
     v: Tensor  #: potential after the reset, mV
@@ -297,12 +297,12 @@ def conductance_lif_step(
             inputs are clamped to a magnitude of 1e15.
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``(h - v_t)/(v_t - v_reset)``, and whether the reset is
+        spike: the surrogate (a function of ``(h - v_t)/(v_t - v_reset)``) and whether the reset is
             detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), the new state, and
-        the record.
+        the record of ``trace=True``.
 
     Source: Brette et al. 2007, J. Comput. Neurosci. 23:349, benchmark 1; replacing a conductance by
     its mean over a step gives the first term of the expansion of Magnus 1954, Commun. Pure Appl.

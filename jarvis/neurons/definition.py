@@ -55,9 +55,10 @@ def parameter(
 class derived:
     """A property whose value, a number, is computed only once from the parameters.
 
-    A compiled loop reads it like a parameter, so it is not recomputed in each step, and a gradient
-    passes through it to the parameters. It works like `functools.cached_property`, which cannot be
-    used here because `torch.compile` cannot trace its lock.
+    A compiled loop reads the value like a parameter, without recomputing it in each step, and a
+    gradient passes through the value to the parameters. `derived` works like
+    `functools.cached_property`, which cannot be used here because `torch.compile` cannot trace its
+    lock.
 
     Args:
         function: the method that computes the value: a float, a tensor ``[B, ...]``, or a tuple of
@@ -129,7 +130,7 @@ class Parameters:
 
     @classmethod
     def named(cls, name: str, **changes: Any) -> Self:
-        """The parameters of one of the `named_sets`, with some of them changed.
+        """The parameters of one of the `named_sets`, with some values replaced.
 
         Args:
             name: the name of the set.
@@ -174,7 +175,7 @@ def learnable_numbers(params: type[Parameters] | Parameters) -> dict[str, bool]:
     """The names of the numbers that may be learned or may differ from neuron to neuron.
 
     Returns:
-        a dict from each name to True if the number must not be negative, else False.
+        a dict that maps each name to True if the number must not be negative, else False.
     """
     found = {}
     for each in fields(params):
@@ -269,7 +270,7 @@ class Neuron:
         )
 
     def named(self, name: str, **changes: Any) -> "Neuron":
-        """This kind of neuron with one of its named parameter sets, with some of them changed.
+        """This kind of neuron with one of its named parameter sets, some values replaced.
 
         Args:
             name: a key of the ``named_sets`` of its parameters.

@@ -27,7 +27,7 @@ _STRAIGHT_THROUGH = Spike("straight_through")
 
 
 class EscapeInputs(NamedTuple):
-    """The inputs of one step, each ``[B, ...]``, or of a sequence, each ``[T, B, ...]``."""
+    """The inputs of one step, tensors ``[B, ...]``, or of a sequence, tensors ``[T, B, ...]``."""
 
     current: Tensor  #: the jump that the input causes in the potential, threshold units
     uniform: Tensor  #: random numbers in [0, 1)
@@ -140,10 +140,10 @@ class EscapeLIFParams(Refractory, Parameters):
 
 
 class EscapeLIFState(NamedTuple):
-    """State of a LIF neuron with escape noise between two steps, each ``[B, ...]``."""
+    """State of LIF neurons with escape noise between two steps: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential after the reset (threshold units: rest 0, threshold 1)
-    refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
+    refractory: Tensor | None = None  #: remaining refractory steps, if `refractory` is given
 
     def detach(self) -> "EscapeLIFState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -151,7 +151,7 @@ class EscapeLIFState(NamedTuple):
 
 
 class EscapeLIFTrace(NamedTuple):
-    """Recorded variables of each step, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` of each step."""
 
     h: Tensor  #: potential before the reset
     v: Tensor  #: potential after the reset
@@ -186,12 +186,12 @@ def escape_lif_step(
             as in `lif_step`, and clamped to +-1e15; and random numbers, uniform in [0, 1).
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``p - (1 - uniform)``, and whether the reset is
+        spike: the surrogate (a function of ``p - (1 - uniform)``) and whether the reset is
             detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), the new state, and
-        the record.
+        the record of ``trace=True``.
 
     Source: Gerstner et al. 2014, Neuronal Dynamics, section 9.1; the gradient is from Bengio,
     Leonard & Courville 2013, arXiv:1308.3432, section 4.
@@ -255,7 +255,7 @@ class EscapeLIFLayer(SpikingLayer):
             -> spikes``. With the default, the derivative of a spike is the derivative of its
             probability.
         detach_reset: True blocks the gradient through the reset.
-        backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.
+        backend: "auto" uses a compiled time loop if it can, otherwise "eager" (and says why, once).
             "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require the
             compiled loop.
 

@@ -31,10 +31,10 @@ class EIFState(NamedTuple):
 
 
 class EIFTrace(NamedTuple):
-    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` at the end of each step."""
 
     v: Tensor  #: potential, mV
-    since: Tensor  #: time since the spike of this step, ms; 0 without a spike
+    since: Tensor  #: time from the spike to the end of its step, ms; 0 without a spike
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class LinearHalfStep(NamedTuple):
 
 
 class FitzHughNagumoState(NamedTuple):
-    """State of a FitzHugh-Nagumo neuron, each ``[B, ...]``."""
+    """State of FitzHugh-Nagumo neurons: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential, about -2 to 2
     w: Tensor  #: recovery
@@ -55,7 +55,7 @@ class FitzHughNagumoParams(Parameters):
         dw/dt = eps (v + a - b w)
 
     Each variable represents two variables of the Hodgkin-Huxley neuron: v represents the potential
-    and the sodium activation, w represents the sodium inactivation and the potassium activation.
+    and the sodium activation, and w the sodium inactivation and the potassium activation.
     There is neither a threshold nor a reset: an upward crossing of v_spike counts as a spike, and
     v_spike has no other role.
 
@@ -75,8 +75,8 @@ class FitzHughNagumoParams(Parameters):
         dt: time step; a spike lasts about 1, and an interval between spikes 35 to 50.
 
     Raises:
-        ValueError: for a value outside its range; and for dt above 2, at which periods would be
-            15 % too short.
+        ValueError: for a value outside its range; and for dt above 2, at which periods are more
+            than 15 % too short.
 
     Warns:
         UserWarning: for dt above 0.45, at which periods are more than 1 % too short.
@@ -199,8 +199,8 @@ def fitzhugh_nagumo_rest(
 
     with torch.no_grad():
         bound = 2.0 + 2.0 * (a - b * i).abs()
-        # With b > 1 the cubic has a maximum; if the maximum is positive, the lowest root is below
-        # it.
+        # With b > 1 the cubic has a maximum; if the maximum is positive, the lowest root is to
+        # its left.
         top = -torch.sqrt(1.0 - 1.0 / b.clamp_min(1.0))
         below = cubic(top, a, b, i) >= 0.0
         low, high = torch.where(below, -bound, top), torch.where(below, top, bound)

@@ -58,8 +58,8 @@ def gate_rates(v: Tensor) -> GateRates:
         alpha_h = 0.07 exp(-(V + 65)/20)                   beta_h = 1/(1 + exp(-(V + 35)/10))
         alpha_n = 0.01 (V + 55)/(1 - exp(-(V + 55)/10))    beta_n = 0.125 exp(-(V + 65)/80)
 
-    At V = -40 and V = -55, where a fraction becomes 0/0, the limit is used, also for the
-    derivative.
+    At V = -40 and V = -55, where a fraction becomes 0/0, the limits of the rate and of its
+    derivative are used.
 
     Args:
         v: potential, mV, a tensor of any shape, within +-200 mV.
@@ -147,7 +147,7 @@ def _speed(celsius: float | Tensor) -> float | Tensor:
 
 
 class HodgkinHuxleyState(NamedTuple):
-    """State of a Hodgkin-Huxley neuron, each ``[B, ...]``."""
+    """State of Hodgkin-Huxley neurons: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential, mV
     m: Tensor  #: activation of the sodium conductance, 0 to 1
@@ -168,7 +168,7 @@ class HodgkinHuxleyParams(Parameters):
         c dV/dt = I - g_na m^3 h (V - e_na) - g_k n^4 (V - e_k) - g_l (V - e_l)
         dx/dt   = phi (alpha_x(V) (1 - x) - beta_x(V) x)        phi = 3^((celsius - 6.3)/10)
 
-    The rates alpha and beta are those of `gate_rates`. There is neither a threshold nor a reset: an
+    `gate_rates` computes the rates alpha and beta. There is neither a threshold nor a reset: an
     upward crossing of v_spike counts as a spike, and v_spike has no other role.
 
     A step uses the exponential Euler method: it first solves for each gate exactly with V held,
@@ -189,22 +189,23 @@ class HodgkinHuxleyParams(Parameters):
         e_l: reversal potential of the leak, mV.
         celsius: temperature.
         v_spike: the potential whose upward crossing counts as a spike, mV.
-        v_0: the initial potential, with the gates at their steady values there, mV; None for the
-            true resting potential (`hodgkin_huxley_rest`), which is -64.9964 mV by default.
+        v_0: the initial potential, at which the gates have their steady values, mV; None for the
+            resting potential (`hodgkin_huxley_rest`), -64.9964 mV for the default values.
         dt: time step, ms.
-        substeps: number of sub-steps of dt/substeps that are taken in each step with the same
-            current. A neuron spikes at most once per step. A compiled loop unrolls the sub-steps,
-            so the more there are, the longer compiling takes: 2 to 4 are fine, but 20 take minutes.
-            For steps of 1 ms, repeat the input instead: ``x.repeat_interleave(40, 0)``.
+        substeps: number of sub-steps, each of length dt/substeps, in each step; the current is
+            the same in all of them. A neuron spikes at most once per step. A compiled loop unrolls
+            the sub-steps, so the more there are, the longer compiling takes: 2 to 4 are fine, but
+            20 take minutes. For steps of 1 ms, repeat the input instead:
+            ``x.repeat_interleave(40, 0)``.
 
     Raises:
-        ValueError: for a value outside its range; for dt/substeps above 0.3 ms (divided by phi),
-            where spikes are distorted and, under strong currents, lost; and for dt above 4 ms
-            (divided by phi), because a step could then contain two spikes.
+        ValueError: for a value outside its range; for dt/substeps above 0.3/phi ms, where spikes
+            are distorted and, under strong currents, lost; and for dt above 4/phi ms, because a
+            step could then contain two spikes.
 
     Warns:
-        UserWarning: for dt/substeps above 0.1 ms (divided by phi), where firing rates are too low
-            by more than 0.5 %.
+        UserWarning: for dt/substeps above 0.1/phi ms, where firing rates are more than 0.5 % too
+            low.
 
     Source: Hodgkin & Huxley 1952, J. Physiol. 117:500, eq. 26 and table 3, with V measured relative
     to the outside and the resting potential at -65 mV. Exponential Euler: Rush & Larsen 1978, IEEE
@@ -367,7 +368,7 @@ def hodgkin_huxley_rest(
 
 
 def _state(v: Tensor, tensors: list[Tensor]) -> HodgkinHuxleyState:
-    """V with its steady gates: floats, unless one of the given values was a tensor."""
+    """V and the steady gates at V: floats, unless one of the given values was a tensor."""
     parts = (v, *steady_gates(v))
     if tensors:
         return HodgkinHuxleyState(*(part.to(tensors[0].dtype) for part in parts))

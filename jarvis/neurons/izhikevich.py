@@ -44,7 +44,7 @@ class IzhikevichPattern(NamedTuple):
     c: float  #: mV
     d: float  #: mV/ms
     v_0: float  #: potential at the start, mV
-    dt: float  #: the step of the figure, ms
+    dt: float  #: time step used for the figure, ms
     duration: float  #: ms
     stimulus: tuple[Pulse, ...]  #: the input is the sum of these pulses
     changes: dict[str, Any] = {}  #: other parameters that differ from the defaults
@@ -167,7 +167,7 @@ class IzhikevichParams(Parameters):
         b: sensitivity of the recovery to v, 1/ms.
         c: potential after a spike, mV.
         d: increase of u per spike, mV/ms.
-        v_peak: where the upstroke is cut off, mV.
+        v_peak: potential at which the upstroke is cut off, mV.
         square: coefficient of v^2, 1/(mV ms).
         slope: coefficient of v, 1/ms; 4.1 in two of the twenty patterns.
         offset: constant term, mV/ms; 108 in the same two patterns.
@@ -273,17 +273,17 @@ class IzhikevichParams(Parameters):
 
     @derived
     def peak(self) -> Direction:
-        """The direction of v_peak in the normal form."""
+        """v_peak in the normal form, as a `Direction`."""
         return direction(self.square * (self.v_peak - self.v_mid))
 
     @derived
     def highest(self) -> float | Tensor:
-        """The peak in the normal form, 1/ms."""
+        """v_peak in the normal form, 1/ms."""
         return self.square * (self.v_peak - self.v_mid)
 
     @derived
     def peak_phase(self) -> float | Tensor:
-        """`phase` of the peak."""
+        """The `phase` of v_peak in the normal form."""
         return self.peak.p / (1.0 + self.peak.q)
 
     @derived
@@ -330,7 +330,7 @@ class IzhikevichParams(Parameters):
 
 
 class IzhikevichState(NamedTuple):
-    """State of an Izhikevich neuron, each ``[B, ...]``."""
+    """State of Izhikevich neurons: tensors ``[B, ...]``."""
 
     v: Tensor  #: potential, mV
     u: Tensor  #: recovery, mV/ms
@@ -341,11 +341,11 @@ class IzhikevichState(NamedTuple):
 
 
 class IzhikevichTrace(NamedTuple):
-    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` at the end of each step."""
 
     v: Tensor  #: potential, mV
     u: Tensor  #: recovery, mV/ms
-    since: Tensor | None  #: time since the spike of this step, ms; None unless scheme is "accurate"
+    since: Tensor | None  #: time from spike to end of step, ms; None unless scheme is "accurate"
 
 
 def izhikevich_step(
@@ -362,7 +362,7 @@ def izhikevich_step(
         du/dt = a (b v - u)
         v >= v_peak:  spike, v <- c, u <- u + d
 
-    ``scheme="2003"`` is the published script. It tests for v >= v_peak first, so a spike is output
+    ``scheme="2003"`` is the published script, which tests for v >= v_peak first; a spike is output
     one step after the potential has passed v_peak::
 
         v >= v_peak:  spike, v <- c, u <- u + d
@@ -378,8 +378,8 @@ def izhikevich_step(
     In both schemes, u is affected by how far v overshoots the peak. Below about -160 mV, a step of
     0.5 ms jumps from hyperpolarisation into a spike.
 
-    With ``scheme="accurate"``, v follows the exact solution for a constant u, the value of u at the
-    middle of the step (`qif_step` with tau = 1 ms), and u is updated with the exact integral of v.
+    With ``scheme="accurate"``, v follows the exact solution with u held at its value at the middle
+    of the step (`qif_step` with tau = 1 ms), and u is updated with the exact integral of v.
     A neuron that reaches v_peak within a step spikes at that time, and the remainder of the step
     starts from c and u + d, so intervals do not depend on the time grid; ``since`` in the record is
     the time from the spike to the end of the step. The error is of second order in dt, and a neuron
@@ -392,9 +392,9 @@ def izhikevich_step(
         spike: the surrogate, a function of ``tan(theta/4)`` minus its value at v_peak, where
             ``tan(theta/2) = square (v - v_mid)``, in 1/ms, and v_mid is the vertex of the parabola.
             The argument is -0.9 at rest, 0 at the peak and at most 0.2 beyond it, however far v
-            overshoots. With a slope of 2 to 5, the surrogate derivative is wide enough. With scheme
-            "accurate", gradients through the reset and through ``since`` are exact; with the other
-            schemes, `spike` determines the gradient of the reset.
+            overshoots. With a slope of 2 to 5, the surrogate derivative covers this range. With
+            scheme "accurate", gradients through the reset and through ``since`` are exact; with the
+            other schemes, `spike` determines the gradient of the reset.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN); the new state; and
@@ -485,7 +485,7 @@ def _accurate(x: Tensor, state: IzhikevichState, p: Any, spike: Spike):
         half = 0.5 * p.a * time
         u_on = (u * (1.0 - half) + p.a * p.b * integral) / (1.0 + half)
 
-    # After a spike, the remainder of the step starts from c and u + d and is of second order.
+    # After a spike, the rest of the step starts from c and u + d; it is computed to second order.
     since, u_reset = dt - time, u_on + p.d
     slope, bend = p.after_reset
     v_slope = slope - u_reset + x
@@ -512,7 +512,7 @@ class PatternRun(NamedTuple):
 
     neuron: Neuron  #: for a `SpikingLayer`
     current: Tensor  #: the input ``[T, 1]``, mV/ms; step k has the stimulus at time ``k dt``
-    state: IzhikevichState  #: the initial state, each tensor ``[1]``
+    state: IzhikevichState  #: the initial state, tensors ``[1]``
 
 
 def izhikevich_pattern(name: str, *, scheme: str = "2004", dt: float | None = None) -> PatternRun:

@@ -45,9 +45,9 @@ class SpikingLayer(nn.Module):
         surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
             spikes``.
         detach_reset: True blocks the gradient through the reset.
-        backend: "auto" generates a compiled time loop from the neuron's step and, if it cannot,
-            reports the reason once; "eager" runs step by step in PyTorch; "numba" (CPU) and
-            "triton" (CUDA) require the compiled loop.
+        backend: "auto" uses a compiled time loop generated from the neuron's step if it can,
+            otherwise "eager" (and says why, once). "eager" runs step by step in PyTorch; "numba"
+            (CPU) and "triton" (CUDA) require the compiled loop.
 
     Attributes:
         weight: W ``[recurrent, recurrent]``, where a row is a receiving neuron; initial values are
@@ -121,11 +121,11 @@ class SpikingLayer(nn.Module):
             bound = 1.0 / math.sqrt(recurrent)
             weight = torch.empty(recurrent, recurrent).uniform_(-bound, bound)
             self.weight = nn.Parameter(weight if self_connections else weight.fill_diagonal_(0.0))
-        # Without tensors among the parameters, the resting state is always the same numbers.
+        # Without tensors among the parameters, the resting state never changes.
         self._rest = None if self._tensors else self._at_rest(self._given)
         self._program: Any = None
         self._reason: str | None = None  # why there is no compiled program
-        self._program_spike: Any = None  # the `spike_options` for which it was made
+        self._program_spike: Any = None  # the `spike_options` for which the program was made
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled loops belong to the process that made them.
@@ -167,8 +167,8 @@ class SpikingLayer(nn.Module):
                 documented in the neuron's step.
             state: the state to start from, as returned by a previous call; None for neurons at
                 rest.
-            trace: also return what the neuron's step records: its own record if it has one,
-                otherwise the state after each step.
+            trace: also return what the neuron's step records or, if it records nothing, the state
+                after each step.
 
         Returns:
             ``(spikes [T, B, ...], state)``, followed by the trace, a NamedTuple of tensors

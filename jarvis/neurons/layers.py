@@ -1,4 +1,4 @@
-"""Code of all layers of neurons: checks of input and state, and the run over ``[T, B, ...]``."""
+"""Code shared by all layers of neurons: checks of input and state, and `over_time`."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +15,7 @@ from jarvis.support.checks import check_tensor
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Layers that run over a whole sequence ``[T, B, ...]`` and can continue it."""
+    """Layers that run over a sequence ``[T, B, ...]`` and can resume from the state at its end."""
 
     def initial_state(self, x: Tensor) -> Any:
         """The state before the first step, for an `x` that is one step ``[B, ...]``."""

@@ -95,7 +95,7 @@ def riccati_step(start: Direction, current: Tensor, h: float | Tensor) -> Moved:
     """The potential after a time h under ``dv/dt = v^2 + I``; see `riccati_flow`."""
     c, s, log_factor = riccati_flow(current, h)
     p, q = c * start.p + s * current * start.q, c * start.q - s * start.p
-    tie = (p == 0.0) & (q == 0.0)  # at the threshold under strong inhibition, within rounding
+    tie = (p == 0.0) & (q == 0.0)  # v is at the threshold, up to rounding, under strong inhibition
     p, q = torch.where(tie, start.p, p), torch.where(tie, start.q, q)
     return Moved(p, q, torch.sqrt(p * p + q * q), log_factor)
 
@@ -133,7 +133,7 @@ def riccati_time(start: Direction, end: Direction, current: Tensor, h: float | T
         start: the initial potential, ``p/q``; (p, q) need not have the length 1.
         end: the final potential, in the same form.
         current: I ``[B, ...]``.
-        h: the longest possible answer.
+        h: the longest possible time.
     """
     num = end.p * start.q - start.p * end.q
     beyond = num <= 0.0
@@ -154,7 +154,7 @@ def riccati_time(start: Direction, end: Direction, current: Tensor, h: float | T
 def phase(p: Any, q: Any, norm: Any) -> Tensor:
     """``tan(theta/4)`` of the direction (p, q): -1 to 1 for v from -inf to inf, then larger.
 
-    Half a turn beyond infinity, it would be infinite; the result is bounded by 2000.
+    Half a turn beyond infinity, the result would be infinite; it is bounded by 2000.
     """
     ahead = q > 0.0
     upper = torch.where(ahead, p, norm - q)
@@ -252,28 +252,28 @@ class QIFParams(Parameters):
     def largest_current(self) -> float | Tensor:
         """The upper bound of the input: above it, intervals would be shorter than dt.
 
-        With an infinite peak and reset, the interval at this current is dt.
+        With an infinite peak and reset, the interval at this current is just above dt.
         """
         return (self.turn - self.bias) / self.a_0
 
     @derived
     def peak(self) -> Direction:
-        """The direction of v_peak in the normal form."""
+        """v_peak in the normal form, as a `Direction`."""
         return direction(self.a_0 * (self.v_peak - self.v_mid))
 
     @derived
     def start(self) -> Direction:
-        """The direction of v_reset in the normal form."""
+        """v_reset in the normal form, as a `Direction`."""
         return direction(self.a_0 * (self.v_reset - self.v_mid))
 
     @derived
     def highest(self) -> float | Tensor:
-        """The peak in the normal form."""
+        """v_peak in the normal form."""
         return self.peak.p / self.peak.q
 
     @derived
     def peak_phase(self) -> float | Tensor:
-        """`phase` of the peak."""
+        """The `phase` of v_peak in the normal form."""
         return self.peak.p / (1.0 + self.peak.q)
 
     @property
@@ -332,10 +332,10 @@ class QIFState(NamedTuple):
 
 
 class QIFTrace(NamedTuple):
-    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` at the end of each step."""
 
     v: Tensor  #: potential
-    since: Tensor  #: time since the spike of this step, ms; 0 without a spike
+    since: Tensor  #: time from the spike to the end of its step, ms; 0 without a spike
 
 
 def qif_step(
@@ -365,7 +365,7 @@ def qif_step(
         spike: the surrogate, a function of ``tan(theta/4) - tan(theta_peak/4)`` with
             ``y = tan(theta/2)``: a distance along the circle of the theta neuron, which grows from
             -2 to 0 between reset and peak if these are infinite. With a slope of 2 to 5, the
-            surrogate derivative is wide enough.
+            surrogate derivative covers this range.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN); the new state; and
@@ -474,10 +474,10 @@ class ThetaState(NamedTuple):
 
 
 class ThetaTrace(NamedTuple):
-    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]`` at the end of each step."""
 
     theta: Tensor  #: phase, rad
-    since: Tensor  #: time since the spike of this step, ms; 0 without a spike
+    since: Tensor  #: time from the spike to the end of its step, ms; 0 without a spike
 
 
 def theta_step(

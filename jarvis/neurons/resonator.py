@@ -109,7 +109,7 @@ class RFParams(Parameters):
 
     @derived
     def turn(self) -> Turn:
-        """The real and imaginary parts of the factor of z in a step without input."""
+        """The factor on z in a step without input: real and imaginary parts."""
         angle, decay = self.omega * self.dt, exp(-self.damping * self.dt)
         return Turn(decay * cos(angle), decay * sin(angle))
 
@@ -161,7 +161,7 @@ class RFParams(Parameters):
 
 
 class RFState(NamedTuple):
-    """State of a resonate-and-fire neuron after the reset, each ``[B, ...]``."""
+    """State of resonate-and-fire neurons after the reset: tensors ``[B, ...]``."""
 
     re: Tensor  #: real part of z, on which inputs act (like a current; threshold units)
     im: Tensor  #: imaginary part of z, which is compared with the threshold (like a potential)
@@ -172,7 +172,7 @@ class RFState(NamedTuple):
 
 
 class RFTrace(NamedTuple):
-    """The parts of z before the reset, each ``[T, B, ...]``."""
+    """The real and imaginary parts ``[T, B, ...]`` of z before the reset."""
 
     re: Tensor  #: real part
     im: Tensor  #: imaginary part; the neuron fires where it is at or above the threshold
@@ -198,7 +198,7 @@ def rf_step(
             constant current I per ms corresponds to ``x = I dt``, to first order in dt.
         state: the state before the step; `RF(...).initial_state(x)` is the state at rest.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``Im z - threshold``, and whether the reset is detached.
+        spike: the surrogate (a function of ``Im z - threshold``) and whether the reset is detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where z is NaN); the new state, with parts bounded
@@ -326,7 +326,7 @@ class BRFParams(Parameters):
                 f"omega dt = {fastest * self.dt:.3g} must be below 1: take a dt below "
                 f"{1.0 / fastest:.3g}"
             )
-        # 1 + dt b would be negative, so z would change its sign in each step.
+        # Beyond the bound, 1 + dt b is negative, and z would change its sign in each step.
         most = largest(self.damping) + 1.0 / (1.0 - self.q_decay)
         lowest = largest(-1.0 * self.boundary)
         if self.dt * (most + lowest) > 1.0:
@@ -383,7 +383,7 @@ class BRFParams(Parameters):
 
 
 class BRFState(NamedTuple):
-    """State of a balanced resonate-and-fire neuron, each ``[B, ...]``."""
+    """State of balanced resonate-and-fire neurons: tensors ``[B, ...]``."""
 
     u: Tensor  #: real part of z, which is compared with the threshold
     v: Tensor  #: imaginary part of z
@@ -407,9 +407,9 @@ def brf_step(
         s = 1 where u >= threshold + q, else 0
         q = q_decay q + s
 
-    There is no reset: each spike raises the threshold and the damping for a while. Since b is at
-    least -1/dt, the absolute value of the factor of z in a step, ``1 + dt (b + i omega)``, is
-    always below 1. With the published values, the bound on b is never reached.
+    There is no reset: each spike raises the threshold and the damping for a while. A step
+    multiplies z by ``1 + dt (b + i omega)``, whose absolute value is always below 1, since b is at
+    least -1/dt. With the published values, the bound on b is never reached.
 
     Args:
         x: input of this step ``[B, ...]``: a current, which moves u by ``dt x``. With dt = 0.01,
@@ -472,7 +472,7 @@ def multi_gaussian(x: Tensor, slope: float) -> Tensor:
         slope: k, in 1/(unit of the potential).
 
     Returns:
-        The derivative, of x's shape.
+        the derivative, in the shape of x.
 
     Source: Yin, Corradi & Bohte 2021, Nat. Mach. Intell. 3:905; h, s and c as in their public code.
 
@@ -505,7 +505,7 @@ def double_gaussian(x: Tensor, slope: float) -> Tensor:
         slope: k, in 1/(unit of the potential).
 
     Returns:
-        The derivative, of x's shape.
+        the derivative, in the shape of x.
 
     Source: Higuchi et al. 2024, ICML, arXiv:2402.14603, as in their public code.
 

@@ -120,7 +120,7 @@ class ShortTermPlasticityParams(Parameters):
     def stationary(self, rate: float) -> StationaryRelease:
         """The effect of each spike in a long regular train.
 
-        With a and b the fractions of ``1 - R`` and u that remain from one spike to the next::
+        With a the fraction of ``1 - R``, and b the fraction of u, that remains at the next spike::
 
             u = U / (1 - (1 - U) b)
             R = (1 - a) / (1 - (1 - u) a)
@@ -154,7 +154,7 @@ def _decay(tau: float | Tensor, dt: float) -> Any:
 
 
 class ShortTermPlasticityState(NamedTuple):
-    """State of a synapse at the end of a step, after a spike in this step, each ``[B, ...]``."""
+    """State of synapses at the end of a step, spikes included: tensors ``[B, ...]``."""
 
     u: Tensor  #: utilisation: decaying fraction of the resources that the last spike used
     r: Tensor  #: resources, from 0 to 1

@@ -59,7 +59,7 @@ class DeltaEncoderParams(Parameters):
 
 
 class DeltaEncoderState(NamedTuple):
-    """State of a delta encoder, ``[B, ...]``."""
+    """State of delta encoders: a tensor ``[B, ...]``."""
 
     sent: Tensor  #: the sum of all messages, in units of the signal
 
@@ -69,7 +69,7 @@ class DeltaEncoderState(NamedTuple):
 
 
 def _message(error: Tensor, params: "DeltaEncoderParams | SigmaDeltaParams") -> Tensor:
-    """The message sent for a difference; its gradient is that of the difference itself."""
+    """The message sent for a difference; for gradients, it counts as the difference itself."""
     ratio = bounded(error / params.threshold)
     known = ratio.detach()
     if params.rounding == "none":
@@ -103,7 +103,7 @@ def delta_encoder_step(
 
     Args:
         x: the signal at this step ``[B, ...]``, in any unit; clamped to +-1e15.
-        state: the state before the step; `DeltaEncoder(...).initial_state(x)` has sent nothing.
+        state: the state before the step; at the start, `DeltaEncoder(...).initial_state(x)`.
         params: the encoder's parameters.
         spike: not used: messages are graded.
 
@@ -146,7 +146,7 @@ class SigmaDecoderParams(Parameters):
 
 
 class SigmaDecoderState(NamedTuple):
-    """State of a sigma decoder, ``[B, ...]``."""
+    """State of sigma decoders: a tensor ``[B, ...]``."""
 
     sum: Tensor  #: the sum of all inputs, in their unit
 
@@ -229,7 +229,7 @@ class SigmaDeltaParams(Parameters):
 
 
 class SigmaDeltaState(NamedTuple):
-    """State of a sigma-delta neuron, each ``[B, ...]``."""
+    """State of sigma-delta neurons: tensors ``[B, ...]``."""
 
     sum: Tensor  #: sum of all inputs: the input of a ReLU unit, without the bias
     sent: Tensor  #: the sum of all messages: the activation that the receivers have received
@@ -240,10 +240,10 @@ class SigmaDeltaState(NamedTuple):
 
 
 class SigmaDeltaTrace(NamedTuple):
-    """Recorded variables, each ``[T, B, ...]``."""
+    """Recorded variables ``[T, B, ...]``."""
 
     activation: Tensor  #: activation of the neuron
-    sent: Tensor  #: the sum of all messages, within the threshold of the activation
+    sent: Tensor  #: the sum of all messages; it differs from the activation by at most theta
 
 
 def sigma_delta_step(
@@ -261,18 +261,18 @@ def sigma_delta_step(
     A network consists of a delta encoder, linear maps without a bias, sigma-delta neurons between
     the linear maps, and a sigma decoder, which all act in the same step. As theta goes to 0, the
     network computes in each step what a ReLU network with the same weights computes. For any theta,
-    its gradient is the gradient of the ReLU network at the activations that have been sent: in the
+    its gradient equals the ReLU network's gradient at the activations that have been sent: in the
     backward pass, a message counts as the difference that it represents (`delta_encoder_step`).
 
     Args:
         x: a linear map of messages ``[B, ...]``.
-        state: the state before the step; `SigmaDelta(...).initial_state(x)` has sent nothing.
+        state: the state before the step; at the start, `SigmaDelta(...).initial_state(x)`.
         params: the neuron's parameters.
         spike: not used: messages are graded.
 
     Returns:
         messages ``[B, ...]``, 0 where nothing is sent (so ``(messages != 0).sum()`` counts events);
-        the new state, with a sum bounded by 1e15; and a record.
+        the new state, with a sum bounded by 1e15; and the record of ``trace=True``.
 
     Source: O'Connor & Welling 2016, arXiv:1611.02024.
 
