@@ -137,7 +137,7 @@ class AdExParams(Parameters):
     v_peak: float | Tensor = parameter(0.0, "mV")
     dt: float = parameter(0.1, "ms", above=0, fixed=True)
 
-    #: The parameters of the `FIRING_PATTERNS`, without panel and current.
+    #: The parameters in `FIRING_PATTERNS`, not the panel or current.
     named_sets = {
         name: dict(zip(pattern._fields[2:], pattern[2:], strict=True), v_t=-50.0, delta_t=2.0)
         for name, pattern in FIRING_PATTERNS.items()

@@ -71,7 +71,7 @@ def trained_finder(
         counts: numbers of satellites in these scenes.
         noise: fraction of the pixels that fire by chance in a frame.
         factor: as in `make_finder`.
-        epochs: factor on the number of epochs (3 for conv2, 2 for conv3); 0 skips the training.
+        epochs: scales the number of epochs (3 for conv2, 2 for conv3); 0 skips the training.
     """
     check_integer("trained_finder: epochs", epochs, at_least=0)
     generator = torch.Generator().manual_seed(seed)

@@ -243,7 +243,7 @@ class _Plan:
             self.context.choices.append(Choice(product, *shape, density, sparse, reason))
 
     def decide(self, x: Tensor, wants_weight: bool) -> None:
-        """List the entries of x ``[R, I]`` if that pays, and choose which products use the list."""
+        """List x's nonzeros ``[R, I]`` if it saves time, and choose the products that use them."""
         loops = _loops()
         if self.mode == "always":
             self.x = loops.active(x)

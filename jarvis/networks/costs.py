@@ -25,7 +25,7 @@ class Counted(Protocol):
     """Spikes with their own counting method: `Events`, `FirstSpikes`."""
 
     def count_spikes(self) -> Tensor:
-        """Spikes of each unit and sample, ``[B, ...]`` int64."""
+        """Spikes per unit and sample, ``[B, ...]`` int64."""
         ...
 
 

@@ -97,7 +97,7 @@ def check_input(x: Tensor, name: str) -> None:
 
 
 def check_state(layer: str, x: Tensor, state: Any, wanted: Any) -> None:
-    """Raise ValueError for a state from another type of layer, other options, or another batch.
+    """Raise ValueError unless a state fits the layer's type and options, and the batch.
 
     Args:
         layer: the layer's name, used in messages.

@@ -1,4 +1,4 @@
-"""Checks of lesson 302: an ill layer cured, excess rates, the length of a code, step weights."""
+"""Checks of lesson 302: curing a layer, excess rates, the length of a code, step weights."""
 
 import math
 from collections.abc import Callable

@@ -112,7 +112,7 @@ def _changed(pre: np.ndarray, post: np.ndarray, **rule) -> float:
     ),
 )
 def balance_window(answer, rng) -> None:
-    """`balance_window(a_plus, tau_plus, tau_minus) -> a_minus` without drift from chance pairs.
+    """`balance_window(a_plus, tau_plus, tau_minus) -> a_minus` at which chance pairs balance.
 
     The check allows 2 %, so that a numerical integral with a fine step passes.
     """

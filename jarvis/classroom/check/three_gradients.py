@@ -94,7 +94,7 @@ def _compare_times(found: np.ndarray, right: np.ndarray, s: Tensor, dt: float) -
     if np.allclose(found, (clock * spikes).sum(0)):
         raise Wrong("That is form A, in which the times of several spikes add up.")
     if np.allclose(found, right - dt):
-        raise Wrong("One step is missing: a spike in step 0 is at the time dt.")
+        raise Wrong("One step is missing: a spike in step 0 occurs at time dt.")
     if np.allclose(found, right / dt):
         raise Wrong("That is the number of steps. Multiply by dt.")
     last = dt * (len(s) - spikes[::-1].argmax(0))

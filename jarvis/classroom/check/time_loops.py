@@ -131,7 +131,7 @@ def kept_per_element(answer, rng) -> None:
 @exercise(
     1,
     hints=(
-        "The numbers printed for T = 25 and T = 50 both obey 8 T + c. What is c?",
+        "The numbers printed for T = 25 and T = 50 are both 8 T + c. What is c?",
         "Solve 8 T + c = 40 ratio for T.",
         "T is a whole number of steps: math.ceil((40 * ratio - c) / 8).",
     ),

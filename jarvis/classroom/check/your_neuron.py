@@ -298,7 +298,7 @@ _BACK_SLIPS = {
     ),
 )
 def soft_leak(answer, rng) -> None:
-    """`SoftLeak`: the two-leak neuron with a soft knee; position and width are learnable."""
+    """`SoftLeak`: the two-leak neuron with a soft knee of learnable position and width."""
     kind = getattr(answer, "_function", answer)
     if isinstance(kind, SpikingLayer):
         raise Wrong("That is a layer. Give the kind of neuron that `define` returns.")

@@ -40,8 +40,8 @@ def film_of_run(frames: Sequence[dict[str, Any]], batches_per_epoch: int) -> Lay
     """A film of the frames in ``run.kept["frames"]``; see `jarvis.spatial.record_layout`.
 
     Args:
-        frames: each with "steps" and "positions": an array ``[n, D]`` for the inputs, and one for
-            the hidden neurons, ms.
+        frames: each with "steps" and "positions" (``[n, D]``, ms: one array for the inputs, one
+            for the hidden neurons).
         batches_per_epoch: number of batches per epoch in this run.
 
     Raises:

@@ -99,7 +99,7 @@ except ModuleNotFoundError:
 else:
 
     class _PointerPicture(AnyWidget):
-        """``value`` is the PNG; pointer events on it are passed to the function of `on_pointer`."""
+        """``value`` is the PNG; its pointer events go to the function given to `on_pointer`."""
 
         _esm = SCRIPT
         value = traitlets.Bytes().tag(sync=True)
