@@ -14,9 +14,8 @@ lesson:
 The cell of an exercise keeps its stub. Between BEGIN SOLUTION and END SOLUTION, the code of the
 solutions notebook is inserted, with the imports and helpers that this code needs. The check of the
 exercise becomes a cell that learners cannot change: it shows them the check's message, and a hidden
-line fails unless the answer was right. An exercise is worth one point per minute given in its
-heading (otherwise ten). When submissions are graded, a lesson runs with the shortened parameters of
-its tests.
+line fails unless the answer was right. An exercise earns one point per minute in its heading, or
+ten if none is given. When submissions are graded, lessons are shortened as in their tests.
 """
 
 import argparse
@@ -96,7 +95,7 @@ def parts(cells) -> list[Part]:
 def call_of(statement: ast.stmt) -> ast.Call | None:
     """The call ``check.NAME(answer)`` in a top-level statement, if it contains one."""
     heads: list[ast.AST] = [statement]
-    if isinstance(statement, ast.If):  # `if check.NAME(answer):`; its body does not count
+    if isinstance(statement, ast.If):  # only the condition may be the check
         heads = [statement.test]
     elif not isinstance(statement, ast.Expr | ast.Assign | ast.Assert):
         return None
@@ -254,7 +253,7 @@ def _kind(name: str, *, grade=False, solution=False, points=None) -> dict:
 
 
 def _short_when_graded(cell) -> list[nbformat.NotebookNode]:
-    """A cell that shortens the run when a submission is graded; it follows the parameters."""
+    """A cell that shortens the run when a submission is graded; it comes after the parameters."""
     mock = cell.metadata.get("nbmake", {}).get("mock")
     if not mock:
         return []
@@ -314,7 +313,7 @@ def main(given: list[str] | None = None) -> None:
     folders = write(chosen, options.course)
     print(f"{len(folders)} assignments with solutions: {options.course / 'source'}")
     if find_spec("nbgrader") is None:
-        print("nbgrader, which makes the release versions, is not installed: make assignments")
+        print("nbgrader, which makes the release versions, is missing: run `make assignments`")
         return
     release([folder.name for folder in folders], options.course)
     print(f"without solutions, for learners: {options.course / 'release'}")

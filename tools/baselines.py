@@ -88,7 +88,7 @@ TOY_STEPS = 25  # number of 1-ms steps in the codes of the toy set
 WORD = 1400.0  # ms: words are cut at this time, as in train_spatial.py
 DT = 10.0  # ms: time step of the networks on words
 #: Numbers of epochs to choose a setting, to train the final network, and for longer runs. Except
-#: for the last, these and the following constants are as in tools/shd_table.py.
+#: for LONGER, these and the following constants are as in tools/shd_table.py.
 CHOICE_EPOCHS, WORD_EPOCHS, LONGER = 8, 12, 36
 WORD_BATCH = 32
 SMOOTHING = 0.1
@@ -122,7 +122,7 @@ class Baseline:
         settings: the settings to try on validation data; a single setting needs no trial.
         seeds: number of runs.
         epochs: number of epochs of the final training; None for methods without epochs.
-        choice_epochs: number of epochs when settings are tried; None for `epochs`.
+        choice_epochs: number of epochs when settings are tried; None uses `epochs`.
         like: the baseline whose chosen setting is used.
     """
 
@@ -185,7 +185,7 @@ def frames(events: Events, n_steps: int, duration: float, channels: int) -> Tens
         events: events in ms, or in steps.
         n_steps: T.
         duration: total time, in the unit of the events; later events are dropped.
-        channels: number of groups of neighbouring channels, which are as equal as possible.
+        channels: number of groups of neighbouring channels; group sizes differ by at most one.
 
     Example:
         >>> times, units = torch.tensor([0.0, 9.0, 3.0]), torch.tensor([0, 3, 2]).int()
@@ -218,8 +218,8 @@ def in_bins(spikes: Tensor, bins: int) -> Tensor:
     return spikes.unflatten(0, (bins, -1)).sum(1).transpose(0, 1).flatten(1)
 
 
-#: ``features(on, seed) -> (features, labels), (features, labels), data``: for the training part,
-#: for the part to evaluate on, and the name of this part
+#: ``features(on, seed) -> (features, labels), (features, labels), data``: first for the training
+#: part, then for the part to evaluate on; `data` is the name of the latter
 Features = Callable[[str, int], tuple[tuple[Any, Tensor], tuple[Any, Tensor], str]]
 
 
@@ -235,7 +235,7 @@ def value_features(name: str) -> Features:
 
 
 def toy_features(code: str, bins: int | None) -> Features:
-    """The toy set's spike counts in time bins, or its spike times, for draws of a random code."""
+    """The toy set's spike counts in time bins, or its spike times; rate codes are drawn `DRAWS` times."""
 
     @lru_cache(1)
     def features(on: str, seed: int):
@@ -259,7 +259,7 @@ def toy_code(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
 
 
 def toy_numbers(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
-    """What the spikes of values ``[B, 32]`` tell: rates or times, scaled to 0 to 1."""
+    """Rates or times of the spikes that encode values ``[B, 32]``, scaled to 0 to 1."""
     spikes = toy_code(x, generator, code=code)
     return spikes.mean(0) if code == "rate" else ttfs_decode(spikes)
 
@@ -511,12 +511,12 @@ class GRUClassifier(nn.Module):
 
 
 def picture_of(events: Events, generator: torch.Generator | None = None) -> Tensor:
-    """Recordings in steps as images ``[B, 2, 34, 34]``: the fraction of steps with an event."""
+    """Recordings as images ``[B, 2, 34, 34]``: events per step at each pixel."""
     return events.count_spikes().float() / events.n_steps
 
 
 def film_of(events: Events, generator: torch.Generator | None = None) -> Tensor:
-    """Recordings in steps as films ``[T, B, 578]`` of counts in squares of 2x2 pixels."""
+    """Event counts per step in squares of 2x2 pixels, as films ``[T, B, 578]``."""
     pooled = nn.functional.avg_pool2d(events.dense().flatten(0, 1), 2, divisor_override=1)
     return pooled.unflatten(0, (events.n_steps, -1)).flatten(2)
 
@@ -631,7 +631,7 @@ def grid(**values: tuple) -> tuple[dict[str, Any], ...]:
     return tuple(dict(zip(values, each, strict=True)) for each in product(*values.values()))
 
 
-#: The four settings to try for each kind on the held-out speakers
+#: The four settings of each kind of network to try on the held-out speakers
 _DENSE = grid(lr=(1e-3, 3e-3), dropout=(0.3, 0.5))
 _SPIKING = grid(lr=(1e-3, 3e-3), dropout=(0.3,), tau=(20.0, 60.0))
 TRIED = {"mlp": _DENSE, "gru": _DENSE, "lif": _SPIKING, "alif": _SPIKING, "feedforward": _SPIKING}
@@ -917,7 +917,7 @@ DATASETS = tuple(CHANCE)
 
 
 def missing(name: str) -> list[int]:
-    """The seeds without a run."""
+    """The seeds for which a baseline has no run."""
     there = [run["seed"] for run in (read(name) or {"runs": []})["runs"]]
     return [seed for seed in range(BASELINES[name].seeds) if seed not in there]
 
@@ -932,7 +932,7 @@ def percent(values: list[float]) -> str:
 
 
 def counted(name: str, content: dict[str, Any]) -> str:
-    """The parameters of a baseline, for its row."""
+    """A baseline's number of parameters, as shown in its row."""
     n = content["parameters"]
     if name.startswith("shd_"):  # as in the table of the spiking networks
         n = content["parameters_without_readout"] or n

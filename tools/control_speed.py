@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--hidden", type=int, default=32, help="number of neurons")
     parser.add_argument("--steps", type=int, default=20_000, help="approximate number of steps")
     parser.add_argument("--slots", type=int, default=16, help="environments at a time")
-    parser.add_argument("--repeats", type=int, default=3, help="measurements; the best counts")
+    parser.add_argument("--repeats", type=int, default=3, help="runs; the fastest counts")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     print("| environment | bare, steps/s | with the policy | ratio |")

@@ -7,10 +7,10 @@ python tools/delay_study.py run core --seeds 5   # the runs of the given parts o
 python tools/delay_study.py why gradient         # a measurement on the networks of these runs
 
 In each setting, the delays are either frozen at their random start (scale 0) or learned, at a
-multiple of the weights' learning rate (`--delaygradscale`). The networks of the core learn from all
-training words and are tested once; all other networks are measured on two held-out speakers after
-the last epoch. Each setting and scale has one file. It contains the command and, for each seed, one
-bit per word that tells whether the answer was right, so that networks can be compared word by word.
+multiple of the weights' learning rate (`--delaygradscale`). The networks of part `core` learn from
+all training words and are tested once; the others are measured on two held-out speakers after the
+last epoch. Each setting and scale has one file. It contains the command and, for each seed, one bit
+per word that tells whether the answer was right, so that networks can be compared word by word.
 `--tiny FOLDER` tries the program in minutes, with small networks, generated words, and results and
 runs in FOLDER.
 """
@@ -60,7 +60,7 @@ import cli  # noqa: E402
 del sys.path[:2]
 RESULTS = ROOT / "results" / "delay_study"
 RUNS = ROOT / "runs" / "delay_study"
-SEEDS = 5  # number of seeds of the core
+SEEDS = 5  # number of seeds in part `core`
 
 TINY = (
     "--nhidden 20 --nepochs 4 --dt 4 --load_limit 200 --load_limit_test 100 --warmup 5 --lr 0.01 "
@@ -92,7 +92,7 @@ SETTINGS = {
     "core_none": Setting("core", "no delays", "--net 0", (None,)),
     "core_free": Setting("core", "free delays", FREE, (0, 10)),
     "core_placed": Setting("core", "3-D positions", PLACED, (0, 10)),
-    # on held-out speakers
+    # these and all further settings are measured on held-out speakers
     "none": Setting("scale", "no delays", "--net 0", (None,)),
     "placed": Setting("scale", "3-D positions, s.d. 50 ms", PLACED, (0, 10, 100)),
     "free": Setting("free", "free delays, 100 ± 50 ms", FREE, (0, 10, 100)),
@@ -110,7 +110,7 @@ SETTINGS = {
         "around", "free, 55 hidden: as many parameters as 3-D with 100", f"{FREE} --nhidden 55",
         (0, 10),
     ),
-    # attempts to make learning help
+    # settings in which learning delays might help more
     "placed_short": Setting(
         "variants", "3-D, time constants 10 and 2 ms", f"{PLACED} --tau 10 --tau_syn 2", (0, 100)
     ),
@@ -147,7 +147,7 @@ class Study:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def write(self, name: str, content: dict) -> None:
-        """Store a content with one line for each entry of a list, so that bits stay together."""
+        """Store a content as JSON in which each entry of a list fills one line."""
         self.results.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.results / f"{name}.json") as part:
             part.write_text(spread(content) + "\n", encoding="utf-8")
@@ -499,7 +499,7 @@ def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
 
 # ----------------------------------------------------------------------------------- tables
 
-#: The comparisons within the core: the first network minus the second.
+#: The comparisons within part `core`: the first network minus the second.
 PAIRS = (
     (("core_free", 10), ("core_free", 0)),
     (("core_placed", 10), ("core_placed", 0)),
@@ -516,7 +516,7 @@ def title_of(name: str, scale: int | None) -> str:
 
 
 def core_table(study: Study) -> str:
-    """Test accuracy of the networks of the core."""
+    """Test accuracy of the networks of part `core`."""
     rows = []
     for name, setting in SETTINGS.items():
         for scale in setting.scales if setting.part == "core" else ():
@@ -535,7 +535,7 @@ def core_table(study: Study) -> str:
 
 
 def pair_table(study: Study) -> str:
-    """Differences between the networks of the core, on the same words."""
+    """Differences between the networks of part `core`, on the same words."""
     rows = []
     for first, second in PAIRS:
         a, b = study.right(*first), study.right(*second)
@@ -677,7 +677,7 @@ def coarse_table(study: Study) -> str:
 
 
 def tables(study: Study | None = None) -> str:
-    """The content of docs/results.md between its markers."""
+    """The tables that docs/results.md shows between this study's markers."""
     study = study or Study()
     parts = (core_table, pair_table, held_out_table, moved_table, precision_table, gradient_table,
              coarse_table)  # fmt: skip

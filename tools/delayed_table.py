@@ -5,7 +5,7 @@ python tools/delayed_table.py write                      # insert it into docs/r
 python tools/delayed_table.py run learned --seeds 3      # hours; resumes interrupted runs
 python tools/delayed_table.py steps                      # runs of variants, on held-out speakers
 
-Each kind has one file in results/shd_delayed. It contains the command for a run of
+Each kind of network has one file in results/shd_delayed. It contains the command for a run of
 demos/train_shd.py and, for each seed, the result of its only test. `steps.json` contains the
 variants tried on held-out speakers, one run each. Existing runs are not repeated.
 """
@@ -31,7 +31,7 @@ import cli
 sys.path.pop(0)
 RESULTS = ROOT / "results" / "shd_delayed"
 RUNS = ROOT / "runs" / "delayed_table"
-#: Options shared by all kinds.
+#: Options shared by all kinds of networks.
 RECIPE = "--hidden 240 240 --epochs 60 --dropout 0.4"
 #: The rows of the table: a title, and options in addition to `RECIPE`.
 KINDS = {
@@ -123,7 +123,7 @@ def make_step(name: str) -> None:
 
 
 def table() -> str:
-    """Test accuracy and cost of all kinds, and the variants tried."""
+    """Each network's test accuracy and cost, and the variants tried."""
     lines = [
         "| two layers of 240 LIF neurons | parameters | test accuracy, % | n | spikes per word | "
         "operations per word | training, min |",
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument(
         "what", nargs="?", choices=("table", "write", "run", "steps"), default="table"
     )
-    parser.add_argument("names", nargs="*", help="names of kinds or steps; by default all")
+    parser.add_argument("names", nargs="*", help="networks (steps: variants); by default all")
     parser.add_argument("--seeds", type=cli.positive_int, default=1, help="number of seeds, from 0")
     args = parser.parse_args()
     known = {"run": KINDS, "steps": STEPS}.get(args.what, ())

@@ -77,7 +77,7 @@ def right(scores: Tensor, data: FigureDataset, named: list[int], threshold: floa
 
 
 def named_maps(scores: Tensor, data: FigureDataset) -> list[int]:
-    """For ring and for star: the map that best finds the figure and stays lower in other scenes."""
+    """For ring and for star: the map that best finds the figure and scores lower elsewhere."""
     value, place = highest(scores)
     near = (place - data.centres[:, None]).abs().amax(2) <= 6
     chosen = []
@@ -116,7 +116,7 @@ def counts(data: FigureDataset) -> Tensor:
 
 
 def density(parts: dict, width: int, sign: int, seed: int) -> Maps:
-    """The number of events around each position, or minus this number, for ring and star alike."""
+    """The number of events around each position, times `sign`: equal maps for ring and star."""
 
     def around(data: FigureDataset) -> Tensor:
         mean = F.avg_pool2d(counts(data), width, 1, width // 2, count_include_pad=False)
@@ -211,7 +211,7 @@ def hog_svm(parts: dict, sigma: float, c: float, seed: int) -> Maps:
         weight = torch.tensor(np.stack([f.coef_[0] for f in fitted])).float().view(2, -1, K, K)
         bias = torch.tensor(np.stack([f.intercept_ for f in fitted])).float()[:, 0]
         scores = {k: F.conv2d(v, weight, bias, padding=K // 2) for k, v in x.items()}
-        if not hard:  # adds each scene's highest scores; those far from the figure are wrong
+        if not hard:  # adds the two highest scores of each scene, as negatives if far off
             _, found = highest(scores["train"])
             wrong = ((found - 0.5) / 2).long().numpy()
             ids = np.concatenate([ids, np.arange(n), np.arange(n)])
@@ -268,7 +268,7 @@ def file_of(name: str) -> Path:
 
 
 def make(name: str) -> None:
-    """Choose a method's options, run it with all seeds and store the results, unless stored."""
+    """Choose a method's options, run all seeds and store the results, unless this was done."""
     if file_of(name).exists():
         return
     title, told, method, grid, seeds = METHODS[name]

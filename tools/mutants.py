@@ -45,7 +45,7 @@ from itertools import takewhile
 from pathlib import Path
 
 PACKAGE = "jarvis"
-#: Modules and folders from which no mutants are drawn: plots, command lines, lessons, Triton loops.
+#: Modules and folders from which no mutants are drawn: plots, lessons, layouts and Triton loops.
 EXCLUDED = ("plotting", "classroom", "layout", "*triton*")
 #: Test files that are not run, because they do not test the core, or take minutes.
 EXCLUDED_TESTS = (
@@ -110,7 +110,7 @@ class Mutant:
         function: the qualified name of the function, or of a value outside functions.
         module: the module's stem, if two modules define this name.
         shape: a checksum of the whole function, to distinguish functions of the same name.
-        drawn_from: the file from which the mutant was drawn; only readers use it.
+        drawn_from: the file from which the mutant was drawn; not used by the program.
     """
 
     function: str
@@ -310,7 +310,7 @@ class Source:
         test = node.test
         equality = isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Eq, ast.NotEq))
         if isinstance(test, ast.Constant) or (equality and len(test.ops) == 1):
-            return  # the comparison has a mutant that negates it already
+            return  # another mutant already negates this comparison
         start, end = self.span(test)
         head = at["context"] if isinstance(node, ast.IfExp) else ast.unparse(test)
         yield Site("condition", f"{at['path']}.test" if at["path"] else "test", ast.unparse(test),
@@ -470,7 +470,7 @@ def locate(files: list[Source], mutant: Mutant) -> tuple[Source | None, Site | N
 
 
 def likeness(site: Site, mutant: Mutant) -> tuple[str, tuple]:
-    """How similar a site with the same text is: a word ("" if not enough), and a sort key."""
+    """How similar a site with the same text is: a word ("" if too little), and a sort key."""
     path, context = site.path == mutant.path, site.context == mutant.context
     pairs = zip(reversed(site.path.split(".")), reversed(mutant.path.split(".")), strict=False)
     ends = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))

@@ -50,7 +50,7 @@ FIGURES = ("mean_iou", "two_instances", "false_alarms")
 
 #: The values from which the three parameters of `density` are chosen, on validation scenes.
 DENSITY = {"least": (2, 3, 4, 6, 8), "width": (3, 5), "smallest": (30, 60)}
-#: The values for the network of lesson 404: a factor on both thresholds, and spikes per instance.
+#: The values for the network of lesson 404: a factor for both thresholds, and spikes per instance.
 NETWORK = {"factor": (1.0, 1.5, 2.0), "min_spikes": (4, 8)}
 
 Masks = list[list[torch.Tensor]]
@@ -81,7 +81,7 @@ def scenes_of(split: str, n: int, noise: float) -> tuple[Events, Masks]:
 
 
 def score(method: Method, events: Events, truths: Masks) -> list[dict]:
-    """For each scene: IoU of each satellite, whether a pair is found as two, and a false alarm."""
+    """For each scene: each satellite's IoU, whether a pair is told apart, and any false alarm."""
     rows = []
     for found, truth in zip(method(events), truths, strict=True):
         pairs = match(found, truth)  # as in SceneScore, but without counting pixels
@@ -133,8 +133,8 @@ def density(least: int, width: int, smallest: int) -> Method:
 
 
 def network_at(noise: float, **options) -> Callable[..., Method]:
-    """Return a function that builds a segmentation method from its settings: the notebook's
-    network, trained with seed 0 at this noise level.
+    """Return a function that turns settings into a segmentation method: the network of lesson 404,
+    trained with seed 0 at this noise level.
     """
     return lambda factor, min_spikes: masks_by(
         notebook_network(0, noise, factor=factor, **options), replace(HOW, min_spikes=min_spikes)

@@ -270,7 +270,7 @@ def make_shortest() -> None:
 
 
 def table() -> str:
-    """Test accuracy and cost of all kinds."""
+    """Each network's test accuracy and cost."""
     lines = [
         "| network (100 hidden neurons unless stated) | parameters | test accuracy, % | top 3, % | "
         "n | rate, Hz | operations per word |",
@@ -315,7 +315,7 @@ def step_table() -> str:
 
 
 def tables() -> str:
-    """The content of docs/results.md between its markers."""
+    """The tables that docs/results.md shows between this program's markers."""
     return f"{table()}\n\n{step_table()}".strip()
 
 
@@ -327,7 +327,7 @@ def main() -> None:
         choices=("table", "write", "run", "steps", "shortest", "vote"),
         default="table",
     )
-    parser.add_argument("names", nargs="*", help="names of kinds or steps; by default all")
+    parser.add_argument("names", nargs="*", help="networks (steps: variants); by default all")
     parser.add_argument("--seeds", type=cli.positive_int, default=1, help="number of seeds, from 0")
     args = parser.parse_args()
     known = {"run": KINDS, "steps": STEPS, "vote": KINDS}.get(args.what, ())

@@ -1,4 +1,4 @@
-"""Shared by the programs that run demos/train_spatial.py and store the results."""
+"""Functions shared by the programs that run demos/train_spatial.py and store the results."""
 
 import argparse
 import json

@@ -35,7 +35,7 @@ HIDDEN, STEPS, LR = 100, 25, 3e-3
 EPOCHS = {"digits": 20, "mnist": 2}
 #: Networks without spikes, for comparison.
 DENSE = ("relu", "linear")
-#: Too slow for the larger data set, because it has 10 sub-steps and 4 variables.
+#: Neurons too slow for the larger data set (10 sub-steps per step, 4 variables).
 ONLY_SMALL = ("hodgkin_huxley",)
 
 

@@ -4,7 +4,7 @@ python tools/fuzz/checkpoints.py                       # 1000 files of each kind
 python tools/fuzz/checkpoints.py --seed 3 --count 200
 
 A damaged checkpoint must be refused with a CheckpointError, or lead to the same run, bit for bit,
-as the intact checkpoint. An edited checkpoint is an intact file in which a value was changed: it
+as the intact checkpoint. An edited checkpoint is a readable file in which a value was changed: it
 must be refused, or the run must resume and end with finite weights. A damaged recipe must be
 refused with a ConfigError, or yield a Recipe. Every message must be one line that names the file,
 and every reader must end within seconds.
@@ -212,7 +212,7 @@ def fuzz_bytes(kind: Kind, random: Random) -> tuple[str, str, str]:
 
 
 def fuzz_content(kind: Kind, random: Random) -> tuple[str, str, str]:
-    """Try an intact checkpoint file with edited content; returns outcome, change, and details."""
+    """Try a checkpoint with edited content; returns the outcome, the change, and details."""
     kind.path.write_bytes(kind.whole)
     content = copy.deepcopy(torch.load(kind.path, weights_only=True))
     what = edit(content, random)

@@ -152,7 +152,7 @@ def make_files(folder: Path) -> None:
 
 
 def make_special(folder: Path) -> None:
-    """A FIFO and links, which would not survive copying a folder."""
+    """Add a FIFO, which copytree refuses, and links."""
     os.mkfifo(folder / "pipe")
     for name, target in (
         ("to pipe", "pipe"),
@@ -329,8 +329,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the commands")
     parser.add_argument("--count", type=int, default=1500, help="number of commands")
     parser.add_argument("--only", type=int, default=None, help="run only command number N")
-    parser.add_argument("--limit", type=float, default=15.0, help="seconds until an interruption")
-    parser.add_argument("--grace", type=float, default=60.0, help="further seconds until a hang")
+    parser.add_argument("--limit", type=float, default=15.0, help="seconds until interrupted")
+    parser.add_argument("--grace", type=float, default=60.0, help="further seconds until killed")
     parser.add_argument("--verbose", action="store_true", help="show each command and its message")
     args = parser.parse_args(argv)
     return fuzz(args.seed, args.count, args.only, args.limit, args.grace, args.verbose)

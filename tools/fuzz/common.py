@@ -1,4 +1,4 @@
-"""Shared by the fuzzers: damaging bytes, limited calls in a child process, and the report."""
+"""Functions of the fuzzers: damaging bytes, limited calls in a child process, and the report."""
 
 import contextlib
 import faulthandler

@@ -100,7 +100,7 @@ def differences(a: object, b: object, where: str = "") -> list[str]:
 
 
 def compare(whole: Path, parts: Path) -> None:
-    """BrokenError unless both folders contain the same results."""
+    """Raise BrokenError unless both folders contain the same results."""
     files = [[p.relative_to(f) for p in checkpoints(f)] for f in (whole, parts)]
     if files[0] != files[1] or not files[0]:
         raise BrokenError(f"checkpoints {files[0]} and {files[1]}")
