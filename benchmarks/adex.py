@@ -1,4 +1,4 @@
-"""The rows on the AdEx neurons: the dimensionless one against LIF, and the one in mV and pA."""
+"""Benchmark rows for AdEx: the dimensionless neuron against LIF, and the neuron in mV and pA."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Check, before a peer is timed, that it computes the same thing."""
+"""Check that another library's neuron computes the same as ours, before it is timed."""
 
 from collections.abc import Callable
 

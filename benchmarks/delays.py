@@ -1,4 +1,4 @@
-"""The rows on delays with one delay per synapse: event-driven networks, and layers with time steps.
+"""Benchmark rows for one delay per synapse: event-driven networks, and layers with time steps.
 
 `delays` runs 128 neurons on the spikes of 700 inputs. It is compared with the same layer computed
 as a dense convolution over time, whose kernel has each weight at the position of its delay (as in
@@ -55,11 +55,11 @@ def _neurons(drive: Tensor) -> Tensor:
 
 
 def _first_spikes(worker: Spyx, spikes: Tensor, w: Tensor, d: Tensor) -> str:
-    """Compare first spikes with ours. After a reset, v stays at rest one step longer in theirs."""
+    """Compare spatial_snns' first spikes with ours; its reset holds v for one step longer."""
     theirs = torch.tensor(worker.spatial(spikes, w.detach(), d.detach(), NEURON.dt))
     out = run_events(Events.from_dense(spikes.unsqueeze(1)), w.double(), d.double(), neuron=NEURON)
     first = out.spikes.first_steps()[0]
-    first = torch.where(first < len(spikes) - 1, first + 1, -1)  # they report it one step later
+    first = torch.where(first < len(spikes) - 1, first + 1, -1)  # theirs comes one step later
     if not torch.equal(first, theirs.int()):
         raise Disagreement(f"{int((first != theirs).sum())} of {len(first)} first spikes differ")
     return f"same first spikes of {int((first >= 0).sum())} neurons, one step later"
@@ -167,8 +167,8 @@ def layers(number: int, quick: bool = False) -> Row:
 def memory(quick: bool = False) -> list[dict]:
     """Peak memory of a forward and backward pass, MB, as a function of T and the spike density.
 
-    This includes numpy's allocations, the history of potentials, and the matrices themselves; only
-    the first two grow.
+    This includes numpy's allocations, the history of potentials, and the matrices of weights and
+    delays; only the first two grow.
     """
     _, batch, n_in, width = (0, 2, 20, 8) if quick else SHAPE
     points = [(250, DENSITY), (500, DENSITY), (1000, DENSITY), (2000, DENSITY)]
@@ -185,7 +185,7 @@ def memory(quick: bool = False) -> list[dict]:
             torch.autograd.grad(out.counts.sum(), (w, d))
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-        history = 4 * steps * batch * width  # its memory is reused, so the peak may lack it
+        history = 4 * steps * batch * width  # reused memory, which the peak may not include
         found.append({
             "T": steps, "density": density, "input_spikes": len(events.times),
             "spikes": int(out.counts.sum()), "peak_mb": round((peaks[-1] + history) / 1e6, 2),

@@ -1,7 +1,7 @@
-"""The rows on generated loops.
+"""Benchmark rows for generated loops.
 
-They are for the neurons that also have handwritten loops, for LIF with learned time constants, and
-for a user's neuron.
+The neurons are those that also have handwritten loops, LIF with learned time constants, and a
+user's neuron.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from jarvis.neurons.layer import SpikingLayer
 SHAPES = ((100, 64, 512), (25, 128, 1000))
 OVERHEAD = 1.05  #: a generated loop may take this many times as long as a handwritten one
 
-#: Neurons with both kinds of loops, with the options of a LIF layer, or None for AdEx.
+#: Neurons with both kinds of loops: the options of the LIF layer, or None for AdEx.
 BY_HAND: dict[str, dict | None] = {
     "LIF": {},
     "LIF, zero reset": {"reset": "zero"},
@@ -45,7 +45,7 @@ def pair(kind: str, backend: str = "numba") -> tuple[Run, Run]:
 
 
 def sample() -> tuple[Tensor, Tensor]:
-    """Input and gradient of the spikes for a comparison, in float64."""
+    """An input, and a gradient of the spikes, for a comparison in float64."""
     generator = torch.Generator().manual_seed(0)
     x = 0.3 * torch.rand(SHAPE, generator=generator, dtype=torch.float64)
     return x, torch.randn(SHAPE, generator=generator, dtype=torch.float64)
@@ -111,7 +111,7 @@ def _agree_learned() -> str:
 
 
 def learned(shape: tuple[int, int, int]) -> Row:
-    """LIF with a learned time constant for each neuron, against the eager step and plain LIF."""
+    """LIF with a learned tau for each neuron, compared with the eager step and with plain LIF."""
     row = Row("learned", f"LIF, one learned tau per neuron, forward + backward, {list(shape)}")
     x, g = 0.3 * torch.rand(shape), torch.rand(shape)
 

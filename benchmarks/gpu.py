@@ -1,4 +1,4 @@
-"""The GPU row: LIF in Triton, compared with the memory bandwidth of the GPU."""
+"""Benchmark row for the GPU: LIF in Triton, compared with the GPU's memory bandwidth."""
 
 import torch
 
@@ -24,7 +24,7 @@ def _best(call, repeats: int) -> float:
 
 
 def measure(repeats: int) -> dict:
-    """LIF's fraction of the copy bandwidth, at 24 B per element-step, or why it is not measured."""
+    """LIF's fraction of the copy bandwidth, at 24 B per element-step, or why there is none."""
     if not torch.cuda.is_available():
         return {"skipped": "no CUDA here: the GPU row was not measured"}
     x, g = 0.3 * torch.rand(SHAPE, device="cuda"), torch.rand(SHAPE, device="cuda")

@@ -108,8 +108,8 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=7, help="rounds; the fastest counts")
     parser.add_argument("--threads", type=int, default=2, help="threads for torch")
     parser.add_argument("--quick", action="store_true", help="few words, to test that it runs")
-    parser.add_argument("--output", type=Path, help="folder for the JSON: results/shd")
-    parser.add_argument("--plot", type=Path, help="folder for the figure: benchmarks/results")
+    parser.add_argument("--output", type=Path, help="JSON's folder, by default results/shd")
+    parser.add_argument("--plot", type=Path, help="figure's folder, by default benchmarks/results")
     args = parser.parse_args(given)
     torch.set_num_threads(args.threads)
     command = f"python -m benchmarks.growth --repeats {args.repeats} --threads {args.threads}"

@@ -69,7 +69,7 @@ def limits(repeats: int, quick: bool = False) -> dict[str, float]:
 
 
 def describe(threads: int) -> dict:
-    """The machine and the versions, but nothing that identifies the owner."""
+    """The machine and the software versions, but nothing that identifies the machine's owner."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     model = next((line.split(":")[1].strip() for line in lines if "model name" in line), None)

@@ -1,4 +1,4 @@
-"""The rows on single layers: LIF at three shapes, adaptive LIF, recurrent LIF."""
+"""Benchmark rows for single layers: LIF at three shapes, adaptive LIF, recurrent LIF."""
 
 import torch
 from torch import Tensor

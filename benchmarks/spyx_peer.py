@@ -81,17 +81,17 @@ class Spyx:
         """Set up a layer of spatial_snns; return the step of each neuron's first spike, or -1.
 
         Args:
-            spikes: ``[T, n_in]``; `w` and `d` are ``[n_in, H]``, with delays in ms.
+            spikes: ``[T, n_in]``; the weights `w` and the delays `d` (ms) are ``[n_in, H]``.
 
         Raises:
-            RuntimeError: if its ``sim.py`` cannot be imported there.
+            RuntimeError: if the worker cannot import the ``sim.py`` of spatial_snns.
         """
         arrays = dict(spikes=spikes.tolist(), w=w.tolist(), d=d.tolist())
         longest = round(d.max().item() / dt)
         return self._ask(do="spatial", dt=dt, longest=longest, **arrays)["first"]
 
     def run_spatial(self) -> Time:
-        """One forward and backward pass of this layer in the worker, timed there."""
+        """One forward and backward pass of the layer made by `spatial`, timed in the worker."""
         reply = self._ask(do="time spatial")
         return Time(reply["cpu"], reply["wall"])
 

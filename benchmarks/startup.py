@@ -73,7 +73,7 @@ def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.startup", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--repeats", type=int, default=10, help="rounds that count (10)")
+    parser.add_argument("--repeats", type=int, default=10, help="timed rounds (10)")
     args = parser.parse_args(given)
     if args.repeats < 1:
         parser.error("--repeats must be at least 1")

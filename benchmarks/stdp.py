@@ -1,4 +1,4 @@
-"""The rows on STDP on MNIST: one layer learns from one image at a time, compared with SpykeTorch.
+"""Benchmark rows for STDP on MNIST: a layer learns image by image, compared with SpykeTorch.
 
 The layers are those of SpykeTorch's MNIST example: 30 maps of 5x5 with threshold 15 and 5 winners,
 then 250 maps of 3x3 with threshold 10 and 8 winners. Layer 2 is timed on the stored output of

@@ -1,4 +1,4 @@
-"""The rows on one training step: forward pass, loss, backward pass and Adam."""
+"""Benchmark rows for one training step: forward pass, loss, backward pass and Adam."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The rows on the zoo: each neuron compared with LIF, and with other libraries that have it."""
+"""Benchmark rows for the zoo: each neuron compared with LIF, and with other libraries' version."""
 
 import torch
 from torch import Tensor

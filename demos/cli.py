@@ -481,9 +481,9 @@ def _run(
         parser.error(str(error))
     except FolderInUseError as error:
         parser.error(_words(error))
-    except (TrainingError, FloatingPointError) as error:  # loss, gradients
+    except (TrainingError, FloatingPointError) as error:  # a loss or gradient is not finite
         parser.exit(1, f"{parser.prog}: {_one_line(str(error))}\n")
-    except OSError as error:  # disk
+    except OSError as error:  # a file cannot be read or written
         parser.exit(1, f"{parser.prog}: {_one_line(_words(error))}\n")
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

@@ -101,7 +101,7 @@ def make_parser() -> cli.Parser:
     add(
         "--baseline",
         action="store_true",
-        help="for satellites: also print the figures of a detector that learns nothing "
+        help="for satellites: also print the scores of a detector that learns nothing "
         "(jarvis.stdp.segment_by_density)",
     )
     cli.add_plot(parser, "plot the segmented stimuli to this file")

@@ -102,7 +102,7 @@ def make_parser() -> cli.Parser:
         help="indices of observations that are set to 0; by default none")  # fmt: skip
     strategy = parser.add_argument_group("evolution strategy (defaults depend on the environment)")
     add = strategy.add_argument
-    add("--directions", type=cli.positive_int, default=None, help="number of directions per update")
+    add("--directions", type=cli.positive_int, default=None, help="weight directions per update")
     add("--best", type=cli.positive_int, default=None,
         help="number of best directions; only these are used for an update")  # fmt: skip
     add("--sigma", type=cli.positive_float, default=None,

@@ -92,7 +92,7 @@ def make_parser() -> cli.Parser:
         type=cli.positive_float,
         default=100.0,
         metavar="MS",
-        help="time constant with which that increase decays, ms",
+        help="time constant with which the increased threshold decays, ms",
     )
 
     add = parser.add_argument_group("learning").add_argument
@@ -114,7 +114,7 @@ def make_parser() -> cli.Parser:
         type=cli.positive_float,
         default=1.2,
         metavar="MS",
-        help="peak learning rate of delays, ms, with the same schedule",
+        help="peak learning rate of delays, ms; it rises and falls like --lr",
     )
     add(
         "--smoothing",

@@ -54,7 +54,7 @@ def spoken_digits(
         that is not used), with times in ms.
 
     Raises:
-        MissingDataError: if SHD was asked for by name and is not there.
+        MissingDataError: if SHD was asked for by name and is missing.
     """
     read = None
     if dataset != "generated":

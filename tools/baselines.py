@@ -235,7 +235,7 @@ def value_features(name: str) -> Features:
 
 
 def toy_features(code: str, bins: int | None) -> Features:
-    """The toy set's spike counts in time bins, or its spike times; rate codes are drawn `DRAWS` times."""
+    """The toy set's spike counts in time bins, or its spike times; the rate code is drawn often."""
 
     @lru_cache(1)
     def features(on: str, seed: int):
