@@ -275,7 +275,7 @@ def stroke_finder(wta: WTAConfig | None = None, seed: int = 0) -> ConvSTDP:
     """Patient 6: 40 maps that should learn the strokes of digits, without labels.
 
     Args:
-        wta: the competition; its `theta_rest` is the threshold. None keeps the patient's.
+        wta: the competition; its `theta_rest` is the threshold. None keeps the patient's own.
         seed: seed of the initial weights.
     """
     if wta is None:

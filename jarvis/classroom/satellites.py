@@ -37,7 +37,7 @@ def make_finder(generator: torch.Generator | None = None, *, factor: float = 1.0
 
     Args:
         generator: draws the initial weights.
-        factor: factor on the thresholds of conv2 and conv3.
+        factor: multiplies the thresholds of conv2 and conv3.
 
     Example:
         >>> [round(float(layer.thresholds[0]), 2) for layer in make_finder().layers]

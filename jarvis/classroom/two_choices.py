@@ -79,7 +79,7 @@ def session(
             `correct` over about the last ten blocks. None for a pair rule.
         seed: seed of everything random.
         n_blocks: number of blocks.
-        swap_at: from this block on, the other response is the right one; None for never.
+        swap_at: from this block on, right and wrong responses are exchanged; None for never.
 
     Returns:
         the fraction of correct responses in each block ``[n_blocks]``, and the final weight

@@ -23,7 +23,7 @@ def _centred_grid(name: str, size: int, at_least: int) -> tuple[Tensor, Tensor]:
 
 
 def _check_pixels(name: str, x: Tensor) -> None:
-    """ValueError for images or filters without pixels."""
+    """Raise ValueError for images or filters without pixels."""
     if 0 in x.shape[1:]:
         raise ValueError(f"{name} must have pixels; got shape {tuple(x.shape)}")
 

@@ -122,7 +122,7 @@ def test_measure_tau_by_the_nearest_sample():
             "the natural logarithm, math.log",
         ),
         (lambda i, tau, th: tau * th / i, "without a leak"),
-        (lambda i, tau, th: tau * i, "where v is not at the threshold"),
+        (lambda i, tau, th: tau * i, "when v is not at the threshold"),
         (lambda i, tau, th: first_spike(i, tau, th) if i >= th else 0.0, "You return".lower()),
         (
             lambda i, tau, th: first_spike(i, tau, th) if i != th else 99,

@@ -89,7 +89,7 @@ class Readout(nn.Module):
 
 
 def growth_of(net: broken.RowReader, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """The input's gradient in the first ten steps over that in the last ten, and the mean rate."""
+    """The ratio of the input's gradients in the first and the last ten steps, and the mean rate."""
     rate = net.neurons(over_time(net.inputs, x))[0].mean().item()
     size = gradient_by_step(net, x, y)
     late = size[-10:].mean().item()

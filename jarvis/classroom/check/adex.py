@@ -87,7 +87,7 @@ def touching_current(answer, rng) -> None:
             b=60.0, tau_w=rng.uniform(50, 300), v_reset=-58.0,
         )  # fmt: skip
         if near(p.rheobase, _touching(p), 0.005):
-            continue  # params.rheobase would pass
+            continue  # here params.rheobase would pass as an answer
         cases.append(p)
         found.append(number(answer(p), "the current"))
     wrong = [k for k in range(3) if not near(found[k], _touching(cases[k]))]

@@ -63,7 +63,7 @@ def wake(answer, rng) -> None:
         first = next(k for k, r in enumerate(rates) if r < 0.05)
         where = "layer 1 is still too quiet: scale it up further."
         if first:
-            where = f"layer {first} fires now, so scale layer {first + 1} using *its* spikes."
+            where = f"layer {first} fires now, so scale layer {first + 1}, fed by these spikes."
         raise Wrong(f"The layers fire in {shown} of the steps: {where}")
     biases = [name.endswith("bias") and not kept for (name, _), kept in zip(
         model.named_parameters(), same, strict=True)]  # fmt: skip

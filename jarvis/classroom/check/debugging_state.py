@@ -280,7 +280,7 @@ def validate(answer, rng) -> None:
 
 @torch.no_grad()
 def _check_means(loss: float, accuracy: float, net: nn.Module, batches) -> None:
-    """Raise `Wrong` unless both are the means over all samples."""
+    """Raise `Wrong` unless loss and accuracy are the means over all samples."""
     training = net.training
     net.eval()
     scores = [(net(x), y) for x, y in batches]

@@ -348,7 +348,7 @@ def _why(right: Tensor, wrong: Tensor) -> str:
 
 
 def _relearned(signal: Callable, seed: int) -> tuple[float, float, float]:
-    """Accuracy before, at and long after a reversal: 40 blocks of one task, 60 of the other."""
+    """Accuracy before, at and long after a reversal: 40 blocks of a task, then 60 reversed."""
     rule = ThreeFactorSTDP(pair=PAIR, tau_eligibility=500.0)
     accuracy, _ = session(rule, signal, seed=seed, n_blocks=100, swap_at=40)
     return float(accuracy[30:40].mean()), float(accuracy[40]), float(accuracy[-10:].mean())

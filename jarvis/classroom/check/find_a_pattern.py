@@ -272,7 +272,7 @@ _PUSHES: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
     "You lower the potentials of the neurons that fired. Their spikes inhibit the others.": (
         lambda v, fired, strength: v - strength * fired
     ),
-    "Neurons that fired are inhibited as well, by the spikes of the others.": (
+    "Neurons that fired are inhibited as well, by each other's spikes.": (
         lambda v, fired, strength: v - strength * fired.sum() * ~fired
     ),
     "Two spikes lower the potential by twice as much as one: count the spikes.": (

@@ -59,7 +59,7 @@ def _case(reset: Reset, rng) -> _Case:
     intervals."""
     while True:
         tau, dt = rng.uniform(15, 30), float(rng.choice([0.5, 2.0]))
-        interval = dt * rng.uniform(1.4, 5)  # by formula: few steps, so rounding matters
+        interval = dt * rng.uniform(1.4, 5)  # so few steps that rounding matters
         case = _Case(-1 / math.expm1(-interval / tau), reset, tau, dt)
         others = [case.other()]
         if reset == "subtract":  # with "zero" all intervals are equal

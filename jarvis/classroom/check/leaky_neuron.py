@@ -154,7 +154,7 @@ def first_spike(answer, rng) -> None:
             )
         if near(found, expected / 1000):
             raise Wrong("That is in seconds. Return the time in ms.")
-        raise Wrong(f"You return {found:.2f} ms {given}, where v is not at the threshold.")
+        raise Wrong(f"You return {found:.2f} ms {given}, when v is not at the threshold.")
     for share in (rng.uniform(0.2, 0.9), 1.0):
         tau, threshold = rng.uniform(8, 30), rng.uniform(0.4, 2.5)
         found = answer(share * threshold, tau, threshold)

@@ -205,7 +205,7 @@ def shortest(answer, rng) -> None:
         durations = np.sort(rng.choice(np.arange(1, 60), 7, replace=False)).tolist()
         rise = rng.uniform(0.4, 0.95) - 0.3 * np.exp(-np.arange(7)) + rng.normal(0, 0.02, 7)
         accuracy = np.round(rise, 4).tolist()
-        allowed = float(np.round(rng.uniform(0.01, 0.1), 4)) + 3e-5  # never on the edge
+        allowed = float(np.round(rng.uniform(0.01, 0.1), 4)) + 3e-5  # never at the limit
         found = number(answer(list(durations), list(accuracy), allowed), "the run time")
         cases.append((found, durations, accuracy, allowed))
     wrong = [case for case in cases if case[0] != _first_good(*case[1:])]

@@ -160,7 +160,7 @@ def _rows(events: Events) -> list[list[tuple[int, int]]]:
 
 
 def _returned(answer, words: Events, *more) -> list[list[tuple[int, int]]]:
-    """The samples returned by an answer; `Wrong` if they are not valid events."""
+    """The samples returned by an answer; raises `Wrong` if they are not valid events."""
     before = words.times.clone(), words.units.clone(), words.offsets.clone()
     found = answer(words, *more)
     if not isinstance(found, Events):
@@ -258,7 +258,7 @@ def until(answer, rng) -> None:
 
 
 def _differ(found: list, expected: list) -> None:
-    """`Wrong` for the first sample that differs."""
+    """Raise `Wrong` for the first sample that differs."""
     b = next(b for b, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
     raise Wrong(
         f"In sample {b} you have {found[b][:3]}..., but it should be {expected[b][:3]}... (step, "

@@ -184,5 +184,5 @@ def count_per_recording(answer, rng) -> None:
     if counts == np.cumsum(expected).tolist():
         raise Wrong("You keep counting from one recording to the next: start each count at 0.")
     raise Wrong(
-        f"You count {counts}. If run one recording at a time, the layer fires {expected} times."
+        f"You count {counts}. The layer, run one recording at a time, fires {expected} times."
     )

@@ -43,7 +43,7 @@ def zero_reset(answer, rng) -> None:
 
 
 def _compare(s: np.ndarray, h: np.ndarray, x: np.ndarray, decay: float, tau: float) -> None:
-    """`Wrong` if s and h differ from the layer's."""
+    """Raise `Wrong` if s and h differ from the layer's."""
     with torch.no_grad():
         layer = LIFLayer(tau, reset="zero")
         expected = layer(torch.tensor(x))[0].numpy()

@@ -212,7 +212,7 @@ class Watched:
 
 
 def number(value: Any, what: str = "your answer") -> float:
-    """A finite number, or `Wrong`."""
+    """The value as a finite number; raises `Wrong` if it is none."""
     value = value.detach().cpu() if isinstance(value, torch.Tensor) else value
     try:
         if np.size(np.asarray(value)) != 1:
@@ -228,7 +228,7 @@ def number(value: Any, what: str = "your answer") -> float:
 
 
 def array(value: Any, shape: tuple[int, ...], what: str = "your answer") -> np.ndarray:
-    """A finite float array of the given shape, or `Wrong`."""
+    """The value as a finite float array of the given shape; raises `Wrong` if it is none."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
     if value is None:

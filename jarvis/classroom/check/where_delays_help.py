@@ -20,7 +20,7 @@ from jarvis.spatial.network import SpatialNetwork
 
 @cache
 def _counted(net: str, n: int) -> int:
-    """Weights and delays of a network, counted in the network itself."""
+    """The number of weights and delays of a network, counted in the network itself."""
     found = count_parameters(SpatialNetwork(CHANNELS, n, 20, net), ["w_in", "w_rec"])
     return sum(found.values()) - found["readout.weight"] - found["readout.bias"]
 

@@ -24,7 +24,7 @@ def _alike(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def _called(step: Callable, what: str, names: Sequence[str], *given: Any) -> tuple[Tensor, Any]:
-    """What a step returns: spikes and a state with these fields, or `Wrong`."""
+    """The spikes and the state that a step returns; raises `Wrong` for anything else."""
     try:
         result = step(*given)
     except Wrong as wrong:

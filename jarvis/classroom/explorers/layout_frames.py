@@ -22,7 +22,7 @@ class LayoutFilm(NamedTuple):
 
 
 def _checked(film: LayoutFilm, name: str) -> LayoutFilm:
-    """Check a film; ValueError if its arrays do not match or it has no frame."""
+    """Return the film; raise ValueError if its arrays do not match or it has no frame."""
     shapes = {part: value.shape for part, value in zip(film._fields, film, strict=True)}
     epochs, inputs, hidden = shapes.values()
     fits = len(epochs) == 1 and len(inputs) == len(hidden) == 3

@@ -27,7 +27,7 @@ class NeuronSettings:
     values: dict[str, Any] = field(default_factory=dict)  #: parameters to change, by name
 
     def entry(self) -> Entry:
-        """The entry of the zoo; ValueError for an unknown name."""
+        """The neuron's entry in the zoo; raises ValueError for an unknown name."""
         return find(self.name)
 
 

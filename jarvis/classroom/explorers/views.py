@@ -35,7 +35,7 @@ STDP_STEP, STDP_REACH = 5.0, 80.0
 
 
 def check_finite(settings: Any, *names: str) -> None:
-    """ValueError for a setting that is not a finite number; the message names it."""
+    """Raise ValueError for a setting that is not a finite number; the message names it."""
     for name in names:
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -45,7 +45,7 @@ def check_finite(settings: Any, *names: str) -> None:
 
 
 def check_integer(settings: Any, name: str, low: int, high: int) -> None:
-    """ValueError for a setting that is not an integer from `low` to `high`."""
+    """Raise ValueError for a setting that is not an integer from `low` to `high`."""
     value = getattr(settings, name)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{name}={value!r} must be an integer from {low} to {high}")
@@ -136,7 +136,7 @@ def compute_lif(settings: LIFSettings) -> LIFView:
 class AdExSettings:
     """An AdEx neuron with a current step: a published pattern, with these values changed.
 
-    None keeps the value of the pattern. The units are pA, nS, pA, ms and mV.
+    A value of None keeps the pattern's. The units are pA, nS, pA, ms and mV.
     """
 
     pattern: str = "tonic"
@@ -147,7 +147,7 @@ class AdExSettings:
     v_reset: float | None = None
 
     def params(self) -> AdExParams:
-        """The neuron; ValueError for a value out of range."""
+        """The neuron's parameters; raises ValueError for a value out of range."""
         names = ("a", "b", "tau_w", "v_reset")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return AdExParams.named(self.pattern, **given)
