@@ -2,8 +2,8 @@
 
 `delays` runs 128 neurons on the spikes of 700 inputs. It is compared with the same layer computed
 as a dense convolution over time, whose kernel has each weight at the position of its delay (as in
-DCLS), and, if available, with the JAX code of spatial_snns. This code updates every synapse in
-every step. The density of spikes is 4 %, as in spoken digits.
+DCLS), and, if available, with the JAX code of spatial_snns, which updates every synapse in every
+step. The density of spikes is 4 %, as in spoken digits.
 
 `layers` runs the forward and the backward pass of `DelayedLinear`. It is compared with its
 definition, a dense convolution over time, and with an `nn.Linear` without delays.

@@ -42,7 +42,7 @@ def spoken() -> SpokenDigits:
 
 
 def thinned(words: Events, share: float) -> Events:
-    """The batch with a random part of its events."""
+    """The batch, reduced to a random part of its events."""
     keep = torch.rand(len(words.times), generator=torch.Generator().manual_seed(0)) < share
     return words.where(keep)
 

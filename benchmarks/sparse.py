@@ -71,7 +71,7 @@ def one(n_in: int, n_out: int, rows: int, density: float, repeats: int) -> dict:
 
 
 def measure(repeats: int, quick: bool = False) -> dict:
-    """All cells of the table."""
+    """All cells of the table of results."""
     cells = []
     for rows in ROWS[:1] if quick else ROWS:
         for width in WIDTHS[:2] if quick else WIDTHS:

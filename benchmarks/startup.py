@@ -1,7 +1,7 @@
 """Start-up cost: python -m benchmarks.startup
 
 This measures the CPU time (user and system) of whole Python processes that only import something.
-After one round that caches the byte code, they are interleaved over ten rounds. The output lists
+After a round that caches the byte code, the processes take turns for ten rounds. The output lists
 the medians and the cost of each start above `import torch`. `import jarvis` alone does not even
 import torch, because names are imported on first use; the lines that import names show how long a
 user waits.

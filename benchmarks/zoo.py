@@ -1,4 +1,4 @@
-"""Benchmark rows for the zoo: each neuron compared with LIF, and with other libraries' version."""
+"""Benchmark rows for the zoo: each neuron compared with LIF and with other libraries."""
 
 import torch
 from torch import Tensor

@@ -188,7 +188,7 @@ def run_folder(args) -> Path:
 
 
 def new_folder(folder: Path) -> Path:
-    """Create a folder with that name, or with a number added if the folder already exists."""
+    """Create a folder, with a number added to its name if it already exists."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError:

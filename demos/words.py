@@ -17,7 +17,7 @@ def add_options(add: Any) -> None:
         choices=("auto", "shd", "generated"),
         default="auto",
         help="spoken digits, or generated words like them; auto: generated words only if SHD is "
-        "not here and cannot be downloaded",
+        "missing and cannot be downloaded",
     )
     add(
         "--final",
@@ -43,7 +43,7 @@ def spoken_digits(
     """Read spoken digits, or generate words that are like them.
 
     Args:
-        dataset: "shd", "generated" or "auto". "auto" generates words only if SHD is not here and
+        dataset: "shd", "generated" or "auto". "auto" generates words only if SHD is missing and
             cannot be downloaded, and then prints a line about it.
         final: True to learn from all training words and to test; False to hold out two speakers
             for validation, so that the test words stay unseen.

@@ -110,8 +110,8 @@ def call_of(statement: ast.stmt) -> ast.Call | None:
 def split(source: str) -> tuple[str, str, str]:
     """Split a cell into three: the code before its check, the call of the check, and the rest.
 
-    The rest begins with the statement that contains the call. In it, the call is replaced by the
-    name ``graded``; a statement that consists only of the call is removed.
+    The rest begins with the statement that contains the call. There, the name ``graded`` replaces
+    the call; a statement that consists only of the call is removed.
 
     Example:
         >>> split("a = ...\\n\\nif check.half(a):\\n    print(a)")

@@ -86,7 +86,7 @@ DRAWS = 8  # number of draws of a random code over which results are averaged, a
 TOY_STEPS = 25  # number of 1-ms steps in the codes of the toy set
 
 WORD = 1400.0  # ms: words are cut at this time, as in train_spatial.py
-DT = 10.0  # ms: time step of the networks on words
+DT = 10.0  # ms: time step of the networks on words.
 #: Numbers of epochs to choose a setting, to train the final network, and for longer runs. Except
 #: for LONGER, these and the following constants are as in tools/shd_table.py.
 CHOICE_EPOCHS, WORD_EPOCHS, LONGER = 8, 12, 36
@@ -112,7 +112,7 @@ Learn = Callable[[dict[str, Any], str, int, Path], Outcome]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A row of a table.
+    """A baseline, which is a row of a table.
 
     Args:
         task: the task, as named in the table.
@@ -158,8 +158,7 @@ def parts(name: str, on: str, seed: int = 0) -> tuple[Any, Any]:
     Args:
         name: name of the data set.
         on: "val" or "test".
-        seed: for N-MNIST, the seed of the draw of 80 % of the training part, as in
-            evaluate_spikeseg.py.
+        seed: for N-MNIST, seeds the draw of 80 % of the training part, as in evaluate_spikeseg.py.
     """
     if name == "shd":
         return held_out(words()[0]) if on == "val" else words()
@@ -235,7 +234,7 @@ def value_features(name: str) -> Features:
 
 
 def toy_features(code: str, bins: int | None) -> Features:
-    """The toy set's spike counts in time bins, or its spike times; the rate code is drawn often."""
+    """The toy set's spike counts in time bins, or spike times; rate codes are drawn repeatedly."""
 
     @lru_cache(1)
     def features(on: str, seed: int):
@@ -614,7 +613,7 @@ class WordNetwork:
         return _outcome(model, acc, history, test)
 
     def learn(self, setting: dict[str, Any], on: str, seed: int, folder: Path) -> Outcome:
-        """See `Learn`; this trains on SHD."""
+        """Train on SHD; the arguments are those of `Learn`."""
         train, test = parts("shd", on)
         epochs = CHOICE_EPOCHS if on == "val" else self.epochs
         return self.train(setting, train, test, epochs=epochs, seed=seed, folder=folder)
@@ -776,7 +775,7 @@ BASELINES: dict[str, Baseline] = {
 CHANCE = {"toy": 50.0, "digits": 10.0, "mnist": 10.0, "nmnist": 10.0, "yinyang": 33.3, "shd": 5.0}
 
 #: Published test accuracies on SHD, %, and how each one's conditions differ from ours. Table 2 of
-#: DelRec lists which of them were chosen on the test set and which were not.
+#: the DelRec paper tells which of these networks were chosen on the test set.
 _ON_TEST = "published set; chosen on the test set"
 _CLEAN = "published set; clean split"
 _SET = "published set"
@@ -846,7 +845,7 @@ def store(name: str, content: dict[str, Any]) -> None:
 
 
 def chosen(name: str) -> dict[str, Any]:
-    """The setting of a baseline that is best on validation data; tries settings if necessary."""
+    """A baseline's best setting on validation data; settings are tried if necessary."""
     row = BASELINES[name]
     if row.like is not None:
         return chosen(row.like)

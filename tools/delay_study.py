@@ -11,8 +11,8 @@ multiple of the weights' learning rate (`--delaygradscale`). The networks of par
 all training words and are tested once; the others are measured on two held-out speakers after the
 last epoch. Each setting and scale has one file. It contains the command and, for each seed, one bit
 per word that tells whether the answer was right, so that networks can be compared word by word.
-`--tiny FOLDER` tries the program in minutes, with small networks, generated words, and results and
-runs in FOLDER.
+`--tiny FOLDER` tries the program in minutes, with small networks and generated words; results and
+runs go into FOLDER.
 """
 
 import argparse
@@ -379,7 +379,7 @@ def signal_and_noise(args: argparse.Namespace, network: SpatialNetwork) -> dict:
 
 
 class FixedDelays(nn.Module):
-    """Fixed delays, ms, that replace those of a network."""
+    """Fixed delays, ms, that replace a network's delays."""
 
     def __init__(self, matrices: list[Tensor]) -> None:
         super().__init__()
@@ -575,7 +575,7 @@ def held_out_table(study: Study) -> str:
 
 
 def held_out_cell(study: Study, name: str, scale: int, without: bool) -> str:
-    """An accuracy, and its gain over frozen delays, ± half the 95 % interval over words."""
+    """An accuracy, and the gain over frozen delays, ± half its 95 % interval over words."""
     right = study.right(name, None if without else scale) if not (without and scale) else {}
     if not right:
         return ""

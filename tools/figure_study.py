@@ -1,4 +1,4 @@
-"""Compare methods that find figures among strokes of equal density, and what each must be told.
+"""Compare methods that find figures among strokes of equal density, and list what each is told.
 
 python tools/figure_study.py                 # the table, in Markdown
 python tools/figure_study.py write           # insert it into docs/spikeseg.md
@@ -233,7 +233,7 @@ def clusters(parts: dict, k: int, seed: int) -> Maps:
 
 
 def stdp(parts: dict, theta: float, seed: int, epochs: int = 12, n_maps: int = 32) -> Maps:
-    """Maps that learn the first layer's responses by STDP without labels; potentials are scores."""
+    """Maps that learn the first layer's responses by STDP, unlabelled; potentials are scores."""
     heard, generator = strokes(parts), torch.Generator().manual_seed(seed)
     rule = STDPConfig(a_plus=0.02, a_minus=0.01, init_std=0.05)
     wta = WTAConfig(theta_rest=theta, theta_plus=0.05, tau_theta=500.0, theta_max=400.0,

@@ -51,7 +51,7 @@ FRAMES = (0.0, 0.05, 0.2, 0.4, 1.0)
 
 @dataclass(frozen=True)
 class Kind:
-    """A row of the table.
+    """A kind of network, which is a row of the table.
 
     Args:
         title: the name of the kind in the table.
@@ -65,7 +65,7 @@ class Kind:
     published: float | None = None
 
 
-#: Options shared by all kinds; chosen on held-out speakers, see steps.json.
+#: Options shared by all kinds of networks; chosen on held-out speakers, see steps.json.
 START = "--signed --readoutgradscale 10 --warmup 200 --decay_steps 0"
 AGAINST_OVERFITTING = "--shift_channels 20 --dropout 0.3 --smoothing 0.1"
 MORE = "--shift_channels 30 --jitter_channels 20 --dropout 0.3 --smoothing 0.1"

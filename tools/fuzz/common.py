@@ -72,8 +72,7 @@ def in_child(
         call: the function; exceptions other than SystemExit are printed and make the status 70.
         limit: seconds after which the process is interrupted (or killed, without `interrupt`).
         grace: seconds from the interruption until the process is killed.
-        interrupt: whether to send SIGINT at the limit; a process that runs on after it counts as
-            hung.
+        interrupt: whether to send SIGINT at the limit; a process that ignores it counts as hung.
         memory: bytes of address space that the process may use in addition to the parent's.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

@@ -246,7 +246,7 @@ class Format:
         return k, *damaged(data, random)
 
     def load(self, folder: Path, k: int, data: bytes) -> tuple[str, list[Tensor]]:
-        """Write a file into a data folder and load it; returns its source, and tensors to check."""
+        """Write a file into a data folder and load it; returns its source and tensors to check."""
         place = folder / "data"
         if self.name in ("shd", "shd.gz"):
             suffix = "" if self.name == "shd" else ".gz"

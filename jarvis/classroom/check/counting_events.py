@@ -167,7 +167,7 @@ _CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], tuple]] = {
     "You choose the option on the test scenes. Its score there is too high on average, because it "
     "was chosen for this score.": lambda val, test: (test.argmax(), test.max()),
     "Your option is right, but return its score on the test scenes. On the scenes used to choose "
-    "it, it looks too good.": lambda val, test: (val.argmax(), val.max()),
+    "the option, it looks too good.": lambda val, test: (val.argmax(), val.max()),
     "You return the best score on the test scenes, which belongs to another option.": (
         lambda val, test: (val.argmax(), test.max())
     ),

@@ -50,7 +50,7 @@ class _Case(NamedTuple):
         return 1000 / (np.diff(self.spikes())[which] * self.dt)
 
     def other(self) -> float:
-        """The rate (Hz) with the other reset."""
+        """The rate (Hz) with the other kind of reset."""
         return self._replace(reset="zero" if self.reset == "subtract" else "subtract").rate()
 
 

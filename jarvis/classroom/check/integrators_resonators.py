@@ -102,7 +102,7 @@ Response = Callable[[np.ndarray | float], np.ndarray | float]
 
 
 def leaky(tau: float, tau_syn: float = 0.0) -> Response:
-    """Ratio of a leaky neuron's responses to two pulses and one; tau_syn (ms) adds a synapse."""
+    """Ratio of a leaky neuron's responses to two pulses and to one; tau_syn (ms) adds a synapse."""
 
     def top(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         t = np.log(b * tau / (a * tau_syn)) / (1 / tau_syn - 1 / tau)

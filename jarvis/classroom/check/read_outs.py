@@ -104,7 +104,7 @@ def excess(answer, rng) -> None:
 
 
 def _named_excess(found: float, spikes: Tensor, target: float) -> None:
-    """Raise `Wrong` unless the term is right; name the mistake if it is known."""
+    """Raise `Wrong` unless the excess is right; name the mistake if it is known."""
 
     def close(value: Tensor | float) -> bool:
         return math.isclose(found, float(value), rel_tol=1e-4, abs_tol=1e-8)

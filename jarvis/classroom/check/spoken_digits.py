@@ -141,7 +141,7 @@ def _rising_rate(rng: np.random.Generator):
 
 
 def _words(rng: np.random.Generator, empty: int) -> Events:
-    """Five samples of 4 to 12 events each, except for an empty one."""
+    """Five samples: one is empty, and the others have 4 to 12 events each."""
     n_steps = int(rng.integers(40, 80))
     counts = rng.integers(4, 13, 5)
     counts[empty] = 0
