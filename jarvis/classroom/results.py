@@ -36,8 +36,8 @@ def in_repository(path: str) -> Path:
 def record(path: str | Path, numbers: Mapping[str, float], *, full: bool) -> None:
     """Store the numbers that a full run measured: ``record(path, measured, full=full_run)``.
 
-    A shortened run stores nothing, because its numbers mean nothing. It only checks that each of
-    its names also occurs in the last full run, so that no new name is forgotten.
+    A shortened run stores nothing, because its numbers mean nothing. It only checks that each
+    name also occurs in the last full run, so that no new name is forgotten.
 
     Args:
         path: a JSON file; its folder is created if necessary.
@@ -100,7 +100,7 @@ class Mark:
         tolerance: largest difference allowed; if `relative`, a fraction of the measured number.
         relative: whether the tolerance was written in percent.
         written: the stated number as it is written in the text.
-        start: its position in the text.
+        start: where the stated number begins in the text.
     """
 
     name: str

@@ -63,7 +63,7 @@ def trained_finder(
     factor: float = 1.0,
     epochs: int = 1,
 ) -> SpikeSEG:
-    """`make_finder` after training, layer by layer, in evaluation mode.
+    """The network of `make_finder`, trained layer by layer, in evaluation mode.
 
     Args:
         seed: seed of the weights and of the order of the scenes.
@@ -95,7 +95,7 @@ def score(method: Callable[..., list[list[Tensor]]], scenes: SceneDataset, **opt
 
     Args:
         method: maps `Events` to a list of masks ``[T, H, W]`` for each scene.
-        scenes: the scenes, with their truth.
+        scenes: the scenes, with their true masks.
         options: further arguments of the method.
 
     Example:

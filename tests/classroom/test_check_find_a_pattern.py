@@ -178,7 +178,7 @@ def in_place(v, fired, strength):
     [
         (lambda v, fired, strength: v - strength * fired.sum(), "lowers only the others"),
         (lambda v, fired, strength: v - strength * fired, "inhibit the others"),
-        (lambda v, fired, strength: v - strength * fired.sum() * ~fired, "as well, by the spikes"),
+        (lambda v, fired, strength: v - strength * fired.sum() * ~fired, "as well, by each other"),
         (lambda v, fired, strength: v - strength * fired.any() * ~fired, "twice as much"),
         (
             lambda v, fired, strength: v + strength * (fired.sum() - fired),

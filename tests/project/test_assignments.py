@@ -251,7 +251,7 @@ def test_solutions_bring_what_they_need_and_no_more(lesson):
 def test_the_program_writes_a_course(lesson, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tool, "find_spec", lambda name: None)
     tool.main(["--course", str(tmp_path / "course")])
-    assert "not installed: make assignments" in capsys.readouterr().out
+    assert "missing: run `make assignments`" in capsys.readouterr().out
     written = tmp_path / "course" / "source" / "101_add" / "101_add.ipynb"
     nbformat.validate(nbformat.read(written, as_version=4))
     assert 'course_id = "jarvis"' in (tmp_path / "course" / "nbgrader_config.py").read_text()

@@ -66,7 +66,7 @@ def bootstrap(answer, rng) -> None:
 
 
 def _spread(answer, difference: np.ndarray, rng, draws: int = 1500) -> float:
-    """The spread of an answer's draws over the right one; raises `Wrong` for a wrong mean."""
+    """The ratio of an answer's spread to the right spread; raises `Wrong` for a wrong mean."""
     found = answer(difference, draws, np.random.default_rng(rng.integers(2**32)))
     found = array(found, (draws,), "The drawn differences")
     mean, spread = difference.mean(), _drawn(difference, draws, rng).std()

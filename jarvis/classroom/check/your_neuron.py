@@ -190,8 +190,8 @@ _MAP_SLIPS: dict[str, Callable] = {
     2,
     hints=(
         "Repeat the forward step to get h and s. Which two ways lead from h to the loss?",
-        "g_h = g_v (1 - s) + g_s / (1 + slope |h - 1|)^2. From h to x, v and the decays it is the "
-        "chain rule of h = decay * v + x.",
+        "g_h = g_v (1 - s) + g_s / (1 + slope |h - 1|)^2. From h to x, v and the decays, apply the "
+        "chain rule to h = decay * v + x.",
         "g_x = g_h; g_v_before = g_h * (decay_open if v > knee else decay), with torch.where or "
         "np.where; the decay that was chosen gets g_h * v, the other one 0.",
     ),

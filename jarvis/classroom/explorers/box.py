@@ -30,7 +30,7 @@ _MESSAGE = {"min_height": "28px"}  # reserves a line, so that a message does not
 
 
 def slider(label: str, value: float, low: float, high: float, step: float) -> Any:
-    """A slider for numbers; for integers if all four values are integers."""
+    """A slider for numbers, or only for integers if all four values are integers."""
     more = {"min": low, "max": high, "step": step, "description": label, "style": WIDE}
     if all(isinstance(x, int) for x in (value, low, high, step)):
         return ipywidgets.IntSlider(value=value, layout=ROW, **more)
@@ -67,7 +67,7 @@ class Explorer(ipywidgets.VBox):
         rows: further widgets, shown below the controls.
 
     Attributes:
-        controls: as above; set the ``.value`` of a control to move it.
+        controls: the given sliders and menus; set the ``.value`` of a slider to move it.
         errors: the last exceptions of this explorer, as shown; empty if there were none.
         warned: warnings issued when the figure was last drawn.
         moves: how often the figure was drawn.

@@ -1,4 +1,4 @@
-"""Frames of the training of a spatial network as arrays, and the delays of a neuron in a frame."""
+"""Frames of a spatial network's training, as arrays, and the delays of a neuron in a frame."""
 
 import json
 from collections.abc import Sequence

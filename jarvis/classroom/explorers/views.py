@@ -136,7 +136,7 @@ def compute_lif(settings: LIFSettings) -> LIFView:
 class AdExSettings:
     """An AdEx neuron with a current step: a published pattern, with these values changed.
 
-    A value of None keeps the pattern's. The units are pA, nS, pA, ms and mV.
+    None keeps the pattern's value. The units are pA, nS, pA, ms and mV.
     """
 
     pattern: str = "tonic"
