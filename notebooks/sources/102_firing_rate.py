@@ -244,8 +244,8 @@ plt.show()
 #
 # ### Exercise 2: Set a speed limit (3 min)
 #
-# The strongest input is `current`. With which refractory period does the neuron fire at `rate` Hz
-# under this input? Use the formula.
+# The strongest input is `current`. Which refractory period makes the neuron fire at `rate` Hz under
+# this input? Use the formula.
 
 
 # %% tags=["exercise"]

@@ -291,8 +291,8 @@ plt.show()
 # the reset), its potential (middle), and its second burst (right).* **After a reset below the
 # V-nullcline**, $V$ rises, and the next spike comes soon. **After a reset above it**, $V$ first
 # falls, crosses the curve on the left, and turns around: the next spike comes late. The first burst
-# has three spikes, because $w$ starts at 0. Each later burst has two: the first reset lands below
-# the blue curve, the second above it.
+# has three spikes, because $w$ starts at 0. Each later burst has two spikes: the first reset lands
+# below the blue curve, the second above it.
 #
 # ### Exercise 3: Stop the bursts (6 min)
 #

@@ -465,9 +465,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the accuracy of three codes against time and against spikes; dashed: clean
-# pictures, dotted: chance.* In 5 ms the first-spike code reaches
-# 98<!-- first_5ms_percent 1 --> %, with 33<!-- first_spikes 1 --> spikes. The rate code at 1000 Hz
-# reaches 96<!-- rate_5ms_percent 1 --> %, with 98<!-- rate_5ms_spikes 2 --> spikes (in 2 ms both
+# pictures, dotted: chance.* In 5 ms the first-spike code reaches 98<!-- first_5ms_percent 1 --> %,
+# with 33<!-- first_spikes 1 --> spikes. The rate code at 1000 Hz reaches
+# 96<!-- rate_5ms_percent 1 --> %, with 98<!-- rate_5ms_spikes 2 --> spikes (in 2 ms both codes
 # reach 92<!-- first_2ms_percent 1 --> %). At 100 Hz it reaches 44<!-- slow_5ms_percent 2 --> %, and
 # needs 129 ms for 95<!-- slow_129ms_percent 1 --> %.
 #

@@ -409,11 +409,11 @@ ax.legend(loc="lower center")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the test accuracy with each read-out, one dot per network.* Three read-outs
-# have output neurons that spike. "first" is at 85<!-- readout_first 3 --> %: it decides at the
-# first output spike, while this code needs all of its 25 steps. With "rate" and "trace" some
-# networks do as well as the others. In the worst one, with "trace", one output neuron never fires,
-# so the answer is always the same: here the output is silent, not the hidden layer.
+# *The figure shows the test accuracy with each read-out, one dot per network.* Three read-outs have
+# output neurons that spike. "first" is at 85<!-- readout_first 3 --> %: it decides at the first
+# output spike, while this code needs all of its 25 steps. With "rate" and "trace" some networks do
+# as well as with the other read-outs. In the worst one, with "trace", one output neuron never
+# fires, so the answer is always the same: here the output is silent, not the hidden layer.
 #
 # The other four lie within two points. Yet with every seed the mean current
 # (91.6<!-- readout_mean 0.3 --> %) beats the last potential (91.0<!-- readout_last 0.3 --> %),
@@ -429,8 +429,8 @@ plt.show()
 # $$T_\mathrm{eff} = \frac{(\sum_t u_t)^2}{\sum_t u_t^2}$$
 #
 # steps of equal weight. With $T_\mathrm{eff}$, the arcsine law gives the ceiling for that read-out,
-# if each hidden spike reports on its own step only. (It also reports on earlier ones, but for these
-# read-outs the difference is small.)
+# if each hidden spike reports on its own step only. (Spikes also report on earlier steps, but for
+# these read-outs the difference is small.)
 
 # %%
 t = torch.arange(n_steps)
@@ -472,9 +472,10 @@ plt.show()
 # ceiling of their read-out (right; dotted: equal).* Weights that fall linearly from $T$ to 1 leave
 # $T_\mathrm{eff} \approx \frac34 T$ and lower the ceiling from 91.2 to
 # 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within about
-# 0.4<!-- largest_gap 0.2 --> points of *its* ceiling. (They lie above it because all are tested on
-# the same 8192 samples, on which a perfect decoder also exceeds its ceiling.) From mean current to
-# mean potential the formula predicts a loss of 1.2 points, and the networks lose about as much.
+# 0.4<!-- largest_gap 0.2 --> points of *its* ceiling. (The networks lie above their ceilings
+# because all are tested on the same 8192 samples, on which perfect decoders exceed theirs, too.)
+# From mean current to mean potential the formula predicts a loss of 1.2 points, and the networks
+# lose about as much.
 #
 # ### Exercise 4: The best leak (4 min)
 #
@@ -530,8 +531,8 @@ print(f"loss {loss_unmatched[0]:.3f} -> {loss_unmatched[-1]:.3f}, accuracy {acc_
 
 # %% [markdown]
 # The neuron has to turn times into charges. Give it a synapse whose current never decays,
-# `tau_syn=math.inf`. An input that fires at step $t$ then delivers current for $T - t$ steps. Its
-# charge is nearly proportional to its value.
+# `tau_syn=math.inf`. An input that fires at step $t$ then delivers current for $T - t$ steps, so
+# its charge is nearly proportional to its value.
 
 # %%
 pulse = torch.zeros(n_steps, 2, 1)
@@ -582,7 +583,7 @@ plt.show()
 #
 # With the Poisson code the lasting synapse costs accuracy (88<!-- mismatched 1 --> % against 91 %),
 # partly because, like the mean potential, it weights early spikes more. This explains about one of
-# the three points.
+# the three lost points.
 #
 # ### A loss that cannot see time
 #

@@ -475,8 +475,8 @@ print(f"test accuracy: ordinary {acc_ordinary:.2%}, spiking {result['acc']:.2%}"
 # %% [markdown]
 # With 97.5<!-- acc_ordinary 0.4 --> % the ordinary network is as good as the spiking one. Now count
 # operations per picture. The ordinary network multiplies once with each weight. The spiking network
-# does so only in the first layer, which gets currents. In later layers, each spike adds a column of
-# weights.
+# multiplies only in the first layer, which gets currents. In later layers, each spike adds a column
+# of weights.
 #
 # <details><summary>Make a guess, then open: which of the two does less?</summary>
 #
@@ -515,8 +515,8 @@ plt.show()
 #
 # Feed the output currents into LIF neurons, as for the raster above. The answer is the class that
 # fires first, and its time is the time of that spike: 1 ms for the first step. If several classes
-# fire at once, take the one with the largest sum of currents so far. If none ever fires, answer at
-# `n_steps`, by the sum over all steps. Use `jarvis.first_spike_decode`.
+# fire at once, take the one with the largest sum of currents so far. If no class ever fires, answer
+# at `n_steps`, by the sum over all steps. Use `jarvis.first_spike_decode`.
 
 
 # %% tags=["exercise"]

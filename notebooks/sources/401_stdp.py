@@ -420,7 +420,7 @@ if check.per_period(per_period):
 # 1. A pair of spikes changes a weight by $\pm A\,e^{-|s|/\tau}$: up if pre came first.
 # 2. A trace replaces the list of earlier spikes.
 # 3. Hard bounds stop a weight at 0 or 1; soft bounds slow it down.
-# 4. Between unrelated neurons, a weight drifts with the area of the window.
+# 4. Between unrelated neurons, the window's area sets a weight's drift.
 # 5. The pair rule fails at high rates, whatever its amplitudes; a triplet term repairs this.
 #
 # ## Further reading

@@ -388,9 +388,9 @@ assert not full_run or early.mean() > 0.8 > 0.4 > later.mean()
 # orange (left), and each input's weight against the time at which it first fires in the pattern
 # (right).* After learning, noise alone leaves the neuron below its threshold, and the pattern makes
 # it fire at once. Inputs that fire in the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->.
-# Those from 5 to 20 ms come too late each time, and have fallen to 0.21<!-- later 0.02 -->. The
-# grey inputs do not fire in the pattern. They gain, because they can fire just before it, but not
-# in the 50 ms after its start.
+# Inputs that fire at 5 to 20 ms come too late each time, and their mean weight has fallen to
+# 0.21<!-- later 0.02 -->. The grey inputs, which do not fire in the pattern, gain weight: they can
+# fire just before a pattern, but not in the 50 ms after its start.
 #
 # ### Exercise 3: Predict who gains (8 min)
 #
@@ -423,8 +423,8 @@ if check.gains(gains):
 # patterns?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. Nothing tells a neuron what the others do, and a pattern that is easy to find for one is easy
-# for all.
+# No. Nothing tells a neuron what the others do, and a pattern that one neuron finds easily, all
+# find easily.
 # </details>
 #
 # The remedy is one line in `listen`: each spike lowers the potential of all *other* neurons, here
@@ -477,11 +477,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the share of slots in which each neuron fires, for each pattern and for slots
-# without one (last quarter of the first stream).* Without inhibition two neurons respond to the
-# same pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some pattern
-# has several neurons, and in 7<!-- gaps 0 --> some pattern has none. With inhibition both are rare;
-# a pattern has no neuron in 1<!-- gaps_inhibition 0 --> stream. In return, hits fall a little, and
-# neurons fire more often outside the patterns.
+# without a pattern (last quarter of the first stream).* Without inhibition two neurons respond to
+# the same pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some
+# pattern has several neurons, and in 7<!-- gaps 0 --> some pattern has no neuron. With inhibition
+# both faults are rare; some pattern lacks a neuron in 1<!-- gaps_inhibition 0 --> stream. In
+# return, hits fall a little, and neurons fire more often outside the patterns.
 #
 # ### Exercise 4: Push the others down (4 min)
 #

@@ -493,8 +493,8 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 #
 # 1. **A spike time is smooth** in weights and delays: for a single input $dT/dw = -(v/w)/\dot v$
 #    and $dT/dd = 1$.
-# 2. **Where a spike disappears**, its gradient grows without bound; a missing spike has none, but
-#    the peak of a silent neuron has one.
+# 2. **Where a spike disappears**, its gradient grows without bound. A missing spike has no
+#    gradient, but a silent neuron's peak has one.
 # 3. **One rule for every event**,
 #    $dx^+ = J\,dx^- + (\partial j/\partial p)\,dp + (J\dot x^- - \dot x^+)\,dt$, applied backward,
 #    gives the adjoint.

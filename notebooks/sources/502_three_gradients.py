@@ -162,9 +162,9 @@ plt.show()
 # ### Exercise 1: Write the first spike time (5 min)
 #
 # A neuron may spike more than once. Form B still has the right value, but its `clamp` passes no
-# gradient from the first spike on, so the spike that ends the count gets none. Write the time of
-# the *first* spike for trains with any number of spikes: count a step if there is no spike in it or
-# in any earlier step. The derivative with respect to $s_k$ must be minus `dt` times the number of
+# gradient from the first spike on, not even to the spike that ends the count. Write the time of the
+# *first* spike for trains with any number of spikes: count a step if there is no spike in it or in
+# any earlier step. The derivative with respect to $s_k$ must be minus `dt` times the number of
 # steps that a spike there would save (or, for the first spike, does save). A train without a spike
 # gets `dt * (len(s) + 1)`.
 
@@ -379,8 +379,9 @@ assert difference[-1] == 0
 
 # %% [markdown]
 # A small change of the weight does not move the spike to another step, so the difference is 0. A
-# larger change moves it by whole steps, so the result depends on $h$. The adjoint applies the rules
-# of 501 to the spikes on the grid, and finds where within its step each one crosses the threshold.
+# larger change moves the spike by whole steps, so the result depends on $h$. The adjoint applies
+# the rules of 501 to the spikes on the grid, and finds where within its step each one crosses the
+# threshold.
 #
 # ### Exercise 2: Find the spike between two steps (6 min)
 #

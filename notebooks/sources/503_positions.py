@@ -484,7 +484,7 @@ record("results/503_positions.json", numbers, full=full_run)
 # 2. **A position can solve a task** with fixed weights: two spikes arrive together where the
 #    difference of their distances equals the difference of their times.
 # 3. **Frozen delays are the control.** On Yin-Yang with five hidden neurons, learned delays beat
-#    frozen ones, and frozen ones are not measurably better than none.
+#    frozen ones, and frozen delays are not measurably better than no delays.
 # 4. **With 15 to 60 hidden neurons** the lead of networks with delays is smaller than with 10.
 #
 # ## Further reading

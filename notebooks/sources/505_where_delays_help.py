@@ -87,9 +87,9 @@ print(f"to learn from: {train}\nto measure on: {val}")
 # %% [markdown]
 # A network with $n$ hidden neurons has a [weight](../docs/glossary.md#synaptic-weight) for each of
 # its synapses: from the 700 channels, and from the other hidden neurons. Delays need numbers of
-# their own. With free delays, each synapse has one; with positions in $D$ dimensions, each neuron
-# and each channel has $D$. More numbers alone may make a network better. So give each kind as many
-# neurons as the same budget pays for.
+# their own. Free delays take one number per synapse; positions in $D$ dimensions take $D$ numbers
+# per neuron and per channel. More numbers alone may make a network better. So give each kind as
+# many neurons as the same budget pays for.
 #
 # ### Exercise 1: Count the parameters (6 min)
 #
@@ -128,9 +128,9 @@ for net, n in widths.items():
     print(f"net {net:4s}{n:3d} neurons, {counted(net, n):,} parameters")
 
 # %% [markdown]
-# **Frozen** delays stay where they were drawn, and only the weights are learned. They still count
-# in the budget: a network with frozen positions learns 21,870 of its numbers, and one with frozen
-# free delays only 11,440.
+# **Frozen** delays stay where they were drawn, and only the weights are learned. Frozen delays
+# still count in the budget: with frozen positions a network learns 21,870 of its numbers, with
+# frozen free delays only 11,440.
 #
 # Random positions give delays of 45 ms on average (standard deviation: 20 ms); the source of these
 # networks draws free delays of 8 ms (standard deviation: 1 ms). Comparing the two would change both
@@ -161,8 +161,8 @@ guess = dict.fromkeys(kinds)  # such as {"no delays": 50.0, ...}
 # Everything else is equal, and as in lesson 504: the words and their order, the rate at the start,
 # weights of both signs, the optimiser. A learned network and its frozen twin begin as the same
 # network. The learning rate of delays and positions (in ms) is 100 times that of the weights. We
-# chose these settings on the same two speakers, for networks with *learned* positions. If they
-# favour any kind, they favour that one.
+# chose these settings on the same two speakers, for networks with *learned* positions. If the
+# settings favour any kind, it is that one.
 
 
 # %%
@@ -451,7 +451,7 @@ if full_run and as_stated:
 # *The figure shows the accuracy of three networks with learned positions (filled) and three with
 # frozen ones (hollow), after their positions were changed and nothing was learned again.*
 #
-# Noise of 5 ms costs little: no position has to be exact. With everything in one point, networks
+# Noise of 5 ms costs little: no position has to be exact. With all neurons in one point, networks
 # with learned positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were
 # never learned keep 41.7<!-- point_frozen 0.1 --> %. *Both* fall far below networks that were
 # trained without delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to

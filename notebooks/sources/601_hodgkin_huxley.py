@@ -460,7 +460,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows V after the same pulse, with one gate held (coloured) and with none (grey).*
 # With $m$ held there is no spike. With $h$ held V stays at 13.6<!-- h_held 0.1 --> mV, with $n$
-# held at -13.4<!-- n_held 0.1 --> mV. So a spike ends only because both act.
+# held at -13.4<!-- n_held 0.1 --> mV. So it takes both gates to end a spike.
 #
 # ### Exercise 2: Block the sodium channels (6 min)
 #
@@ -583,7 +583,7 @@ plt.show()
 # later swing will.
 #
 # A lasting train at 20 Hz would refute type II. The scan, in steps of 0.01 µA/cm² around the onset,
-# has none.
+# finds no such train.
 #
 # ## 6. Does one current allow two responses?
 #
@@ -743,8 +743,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike count, and the distance with tangents from autograd (orange).* The
-# count is a staircase: its derivative is 0 or does not exist. The distance has a nonzero slope
-# except at its goal, the factor 1. Around 0.3 the spikes appear, but late, and the distance jumps
+# count is a staircase: its derivative is 0 or does not exist. The slope of the distance is nonzero
+# except at the goal, a factor of 1. Around 0.3 the spikes appear, but late, and the distance jumps
 # up. On this cliff the tangents point down although the distance rises; beyond it, they lead to the
 # goal.
 #

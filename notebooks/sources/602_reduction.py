@@ -547,8 +547,8 @@ assert eigenvalues(highest, p).real.max() > 0
 # every current has one fixed point. With it, the branch folds back: left of the dot there is a
 # stable fixed point (filled) and an unstable one (white), a saddle. At
 # -4.32<!-- saddle_node 0.005 --> µA/cm² these two merge and vanish: a [saddle-node
-# bifurcation](../docs/glossary.md#saddle-node-bifurcation). (A third, unstable, lies at a higher V,
-# outside the figure.) Beyond, the neuron has to fire, even without a current. How fast?
+# bifurcation](../docs/glossary.md#saddle-node-bifurcation). (A third fixed point, unstable, lies at
+# a higher V, outside the figure.) Beyond, the neuron has to fire, even without a current. How fast?
 
 # %%
 distance = np.logspace(-4, 0, n_near)
@@ -596,8 +596,8 @@ plt.show()
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
-# Here $I_0$ is the onset, the [rheobase](../docs/glossary.md#rheobase). Above it, $x$ runs to
-# infinity in a finite time: that is its spike. Then it starts again from minus infinity. The whole
+# Here $I_0$ is the onset, the [rheobase](../docs/glossary.md#rheobase). Above the onset, $x$ runs
+# to infinity in a finite time, which is a spike, and starts again from minus infinity. The whole
 # way takes
 #
 # $$T = \int_{-\infty}^{\infty} \frac{dx}{\alpha\,(I - I_0) + \beta\,x^2}
@@ -722,8 +722,8 @@ assert all(exponents[name] < 0.3 for name in ("LIF", "full"))
 #
 # `rate(currents)` takes an array of currents and returns the rates (Hz) of an unknown neuron; its
 # onset, which may be negative, is given. Return the exponent $p$ of $f \sim (I - I_0)^p$ *at the
-# onset*, to 0.03. The law holds close to the onset; at a distance of 1 (the unit of current
-# differs) it no longer does. The check tries four neurons. One of them is simulated for 8 s at each
+# onset*, to 0.03. The law holds close to the onset; a distance of 1 (in each neuron's unit of
+# current) is too far. The check tries four neurons. One neuron is simulated for 8 s at each
 # current, and its rate is 0 if it fires too rarely. Try several ranges.
 
 

@@ -159,8 +159,8 @@ ax.legend(loc="upper right")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the first 13 steps in the complex plane, about one period.* Both start at 1.
-# Euler's method spirals out; the exact step spirals in, as the solution does, for any $dt$.
+# *The figure shows the first 13 steps in the complex plane, about one period.* Both methods start
+# at 1. Euler's method spirals out; the exact step spirals in, as the solution does, for any $dt$.
 #
 # `RF` takes this step and then adds the input to Re z; `SpikingLayer` runs it over time and returns
 # the spikes, the last state and, with `trace=True`, all states. `reset="none"` leaves $z$ alone
@@ -266,8 +266,8 @@ rf_response, _ = doublets(RF(damping=damping, omega=omega, **silent), "im", spac
 #
 # $$R_{LIF} = 1 + e^{-s/\tau}, \qquad R_{RF} = |1 + q|\; e^{(\lambda/\omega)\,\arg(1 + q)} .$$
 #
-# And with a threshold? Take pulses that each reach 75 % of it. Two of them fire where the response
-# is above 1/0.75 = 1.33.
+# And with a threshold? Take pulses that each reach 75 % of it. Two such pulses fire the neuron
+# where the response is above 1/0.75 = 1.33.
 
 
 # %%
@@ -309,9 +309,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the response to two pulses against their spacing: formulas (lines), simulations
 # (dots), the response at which pulses of 75 % fire the neuron (dashed) and whole periods (dotted).
-# Below: which pairs fire.* The integrator's response only falls. The resonator's falls to
-# 0.27<!-- half 0.01 --> at half a period, less than a single pulse, and comes back to
-# 1.53<!-- whole 0.01 --> at a whole one. There the two curves touch: with the rotation complete,
+# Below: which pairs fire.* The integrator's response only falls. The resonator's response falls to
+# 0.27<!-- half 0.01 --> at half a period, below that to a single pulse, and comes back to
+# 1.53<!-- whole 0.01 --> at a whole period. There the two curves touch: with the rotation complete,
 # only the decay is left. With these pulses the resonator fires for two ranges of spacings, with a
 # silent gap between them; the integrator for one range. **A rise anywhere reveals a resonator.**
 #
@@ -339,8 +339,8 @@ check.classify(classify)
 # resonator?
 #
 # <details><summary>Make a guess, then open</summary>
-# The leaky neuron returns to 0 from below and never gets above it. The resonator passes through 0.
-# Half a period after its lowest point it is at its highest.
+# The leaky neuron returns to 0 from below and never gets above it. The resonator's potential passes
+# through 0: half a period after its lowest point it reaches its highest.
 # </details>
 
 # %%
@@ -516,10 +516,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows twenty patterns with the published parameters, stimuli and time steps:
 # potentials, all on the same scale (spikes reach 30 mV), and inputs (grey), each on its own scale.*
-# In K, the pair of pulses 40 ms apart fires the neuron, the pair 20 ms apart does not. In L, the
-# pair 5 ms apart fires it, the pair 10 ms apart does not. M and N fire after inhibition, S and T
-# during it; in O, a pulse that fails alone succeeds after inhibition. (G and H, class 1 and 2, are
-# type I and II of [602](602_reduction.ipynb).)
+# In K, the pair of pulses 40 ms apart fires the neuron, the pair 20 ms apart does not. In L, two
+# pulses 5 ms apart fire the neuron, two pulses 10 ms apart do not. M and N fire after inhibition, S
+# and T during it; in O, a pulse that fails alone succeeds after inhibition. (G and H, class 1 and
+# 2, are type I and II of [602](602_reduction.ipynb).)
 #
 # K and L (orange) are called resonator and integrator. Does our test agree? Give them pairs of
 # pulses that are too weak to fire them. Close to the resting potential, small changes of $(v, u)$
@@ -655,8 +655,8 @@ assert stops[0.025]
 # ### Exercise 5: Find more of them (4 min)
 #
 # Which patterns keep their number of spikes with a tenth of the step? Write the comparison for one
-# (with `run` it is short); the cell below applies it to all. The default `dt` is the published one,
-# `IZHIKEVICH_PATTERNS[name].dt`.
+# pattern (with `run` it is short); the cell below applies it to all patterns. The default `dt` is
+# the published one, `IZHIKEVICH_PATTERNS[name].dt`.
 
 
 # %% tags=["exercise"]
@@ -681,7 +681,7 @@ if check.compare(compare):
 #
 # ## Summary
 #
-# 1. A resonate-and-fire neuron multiplies $z$ by $e^{(-\lambda+i\omega)dt}$ in a step: it decays
+# 1. A resonate-and-fire neuron multiplies $z$ by $e^{(-\lambda+i\omega)dt}$ in a step: $z$ decays
 #    and rotates. Euler's method diverges where the damping is too weak for its step.
 # 2. An integrator's response to two pulses only falls with the spacing; a resonator's rises again
 #    as the spacing approaches a whole period.

@@ -212,8 +212,8 @@ except RuntimeError as error:
 
 # %% [markdown]
 # One neuron works, but slowly, and the message says why. Three neurons fail: `if` decides for all
-# of them, but one may be above the knee and the next below. `torch.where` decides for each. (Give
-# it tensors: from two Python numbers it makes float32, whatever the type of `v`.)
+# of them, but one may be above the knee and the next below. `torch.where` decides neuron by neuron.
+# (Give it tensors: from two Python numbers it makes float32, whatever the type of `v`.)
 
 
 # %%
@@ -354,7 +354,7 @@ assert len(lines) == 4 + len(innermost(source, "backward", first="= g_out0 *"))
 assert learning.count("+=") == 2 > source.count("+=")
 
 # %% [markdown]
-# For each decay the loop sums the gradient of $h$ times $v$ (`state0`). `where_32` is 0 unless the
+# For each decay the loop sums $v$ (`state0`) times the gradient of $h$. `where_32` is 0 unless the
 # channel is open, so `sum0` belongs to `tau_open`, and `sum1` to `tau`. Autograd does the rest of
 # the chain rule, from the decay to $\tau$, once.
 
@@ -510,8 +510,9 @@ plt.show()
 # defect: without it, silent neurons could not learn.
 #
 # Without a replacement derivative, a parameter that acts only through a jump gets no gradient.
-# `spike` has one for the threshold. The `where` at the knee has none, so `knee` cannot be learned.
-# In a step of your own, look for parameters that stand only in conditions.
+# `spike` replaces the derivative at the threshold, but nothing replaces that of the `where` at the
+# knee, so `knee` cannot be learned. In a step of your own, look for parameters that stand only in
+# conditions.
 #
 # ### Exercise 3: Make the knee learnable (8 min)
 #
@@ -682,8 +683,8 @@ plt.show()
 #
 # Now the controls. A two-leak neuron that starts with 20 and 5 ms reaches 97<!-- by_hand 1 --> %
 # with nothing learned but the weights, and 99<!-- tuned 1 --> % if it learns its time constants. So
-# the start matters more than the learning: where both time constants started at 20 ms,
-# 86<!-- stays 1 --> % of them stay within a factor of 1.5 of it. (In the neurons that moved
+# the start matters more than the learning: if both time constants start at 20 ms,
+# 86<!-- stays 1 --> % of them stay within a factor of 1.5 of that. (In the neurons that moved
 # further, $\tau$ is below $\tau_{open}$, the reverse of the design.) And a plain LIF neuron with 5
 # ms reaches 99<!-- short 1 --> %, too; learning from there is no better (96<!-- from_5 1 --> % in
 # the worst seed). **This task does not need the new neuron**, only a short memory. Without the last

@@ -102,8 +102,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the membrane as a circuit: a capacitor, and three conductances, each with its
-# battery. Input spikes change the two with an arrow.* With a current $I$ from an electrode (not
-# drawn)
+# battery. Input spikes change the two conductances with an arrow.* With a current $I$ from an
+# electrode (not drawn)
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) - g_E\,(V - E_E) - g_I\,(V - E_I) + I .$$
 #
@@ -469,8 +469,8 @@ assert 0.8 < found["Poisson train"][1] < 1.2
 
 # %% [markdown]
 # The constant current gives a clock. Less excitation gives a clock with jitter: CV
-# 0.43<!-- cv_weak 0.01 -->. Balance gives 1.05<!-- cv_balance 0.01 -->, as irregular as Poisson
-# trains.
+# 0.43<!-- cv_weak 0.01 -->. Balance gives a CV of 1.05<!-- cv_balance 0.01 -->, as irregular as
+# Poisson trains.
 #
 # **Why?** Take the threshold away, and see where the potential would be.
 

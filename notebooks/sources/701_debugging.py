@@ -204,7 +204,7 @@ assert rates[-1] < 0.2 * rates[0]
 # %% [markdown]
 # *The figure shows the share of neurons that fire in a step, and the size of the gradient, for each
 # layer of patient 1; both scales are logarithmic.* The gradient of the first weights is
-# 4.5<!-- gradient_ratio 0.2 --> orders of magnitude smaller than the output's: a
+# 4.5<!-- gradient_ratio 0.2 --> orders of magnitude smaller than that of the output weights: a
 # [vanishing gradient](../docs/glossary.md#vanishing-gradient).
 #
 # PyTorch draws the $n$ weights of a neuron with a standard deviation of $1/\sqrt{3n}$, which suits
@@ -266,7 +266,7 @@ assert mean_potential > 10 > abs(float(potentials["healthy"].mean()))
 
 # %% [markdown]
 # *The figure shows the potentials of all hidden neurons at all steps; mind the different scales.*
-# In the healthy network many potentials lie near the threshold. The patient's are
+# In the healthy network many potentials lie near the threshold. The patient's potentials are
 # 83<!-- mean_potential 1 --> times the threshold on average. `torch.rand` draws numbers from 0 to
 # 1, so no weight is negative: every input excites every neuron. All neurons fire at all steps, for
 # every picture, and so far from the threshold the surrogate is nearly 0.

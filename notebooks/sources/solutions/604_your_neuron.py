@@ -221,4 +221,4 @@ assert np.abs(slopes - measured)[1:-1].max() < 0.02 * np.abs(slopes).max()
 
 # %% [markdown]
 # *The figure shows the slope of the mean potential: measured (lines) and by the layer (dots).* For
-# the soft knee the dots lie on the line. For the hard one they are at 0, whatever the line does.
+# the soft knee the dots lie on the line. For the hard knee they are at 0, whatever the line does.
