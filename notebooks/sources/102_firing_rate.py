@@ -327,7 +327,7 @@ assert naive[0] < naive[-1] / 3
 # <details><summary>The cause</summary>
 # Variances add. Half a step needs half the variance, so the standard deviation of the input has to
 # shrink with the square root of dt. constant_drive multiplies it by 1 - exp(-dt/tau), which is
-# nearly proportional to dt: it shrinks too fast.
+# nearly proportional to dt: the deviation shrinks too fast.
 # </details>
 #
 # **The fix.** From here on, $\sigma$ is the standard deviation of $v$, no longer of the current. In
@@ -387,7 +387,8 @@ check.mean_and_spread(mean_and_spread)
 # ## 5. The same rate, twice
 #
 # One neuron has little noise and a mean current above the threshold; another has strong noise and a
-# mean current below it. Both fire about 20 times per second. How do their spike trains differ?
+# mean current below it. Both neurons fire about 20 times per second. How do their spike trains
+# differ?
 #
 # <details><summary>Make a guess, then open</summary>
 # The first fires at nearly equal intervals. The second waits for a large enough fluctuation, so its

@@ -280,7 +280,8 @@ print(f"in one run: {whole.sum():.0f} spikes; in pieces: {forgetful.sum():.0f} s
 assert forgetful.sum() == 0 or not full_run
 
 # %% [markdown]
-# None at all. **Find the cause.** It takes 22 ms to reach the threshold, and a piece lasts 20 ms.
+# None at all. **Find the cause.** The neuron takes 22 ms to reach the threshold, and a piece lasts
+# 20 ms.
 #
 # <details><summary>The cause</summary>
 # A call without a state starts at rest. The state that a call returns is never passed on: it is the

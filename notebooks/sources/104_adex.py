@@ -122,7 +122,8 @@ plt.show()
 #
 # $$I_{rh} = g_L\,(V_T - \Delta_T - E_L) .$$
 #
-# It is lower than expected by $g_L \Delta_T$ = 20 pA, the current of the exponential at $V_T$.
+# The rheobase is lower than expected by $g_L \Delta_T$ = 20 pA, the current of the exponential at
+# $V_T$.
 #
 # ## 2. Adaptation as a current
 #

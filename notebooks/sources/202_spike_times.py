@@ -130,7 +130,7 @@ plt.show()
 #
 # T steps give T values, spaced $w = 1/(T-1)$ apart. Rounding errors are spread evenly from $-w/2$
 # to $w/2$, so their standard deviation is $w/\sqrt{12}$. With T = 17 every grey level of the digits
-# lies on this grid, and the error is 0. With T = 16 only black and white do.
+# lies on this grid, and the error is 0. With T = 16 only black and white lie on it.
 #
 # </details>
 
@@ -174,9 +174,9 @@ plt.show()
 #
 # ### Exercise 1: Bits per spike (4 min)
 #
-# A brightness with K equally likely levels carries $\log_2 K$ bits. Code (a) sends level
-# k = 0 ... K-1 as k spikes. Code (b) sends exactly one spike, in one of K steps (black fires, too).
-# For both, return the bits divided by the mean number of spikes.
+# A brightness with K equally likely levels carries $\log_2 K$ bits. Code (a) sends level k = 0 ...
+# K-1 as k spikes. Code (b) sends exactly one spike, in one of K steps (black fires, too). For both
+# codes, return the bits divided by the mean number of spikes.
 
 
 # %% tags=["exercise"]

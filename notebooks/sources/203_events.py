@@ -127,8 +127,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the brightness that one pixel sees while the digit passes, and its events.* ON
-# events come about once per ms where the brightness rises fast (90 to 100 ms). Where it rises
-# slowly, by less than one threshold, there are none.
+# events come about once per ms where the brightness rises fast (90 to 100 ms). Where the brightness
+# rises by less than one threshold, there are no events.
 #
 # ### Exercise 1: Rebuild the signal (3 min)
 #

@@ -159,10 +159,10 @@ assert abs(loss_silent["silent, triangle"][-1] - math.log(2)) < 0.01
 #
 # ### Exercise 1: The opposite illness (6 min)
 #
-# `build()` makes a healthy network, always with the same weights. Make one, and change its hidden
-# weights or biases so that `diagnose` calls the layer *saturated*: its neurons fire at nearly every
-# step. Then make a second one with an option of `LIFLayer`, `build(option=...)`, and load the
-# weights of the first (`load_state_dict`). Choose the option so that `diagnose` no longer
+# `build()` makes a healthy network, always with the same weights. Make such a network, and change
+# its hidden weights or biases so that `diagnose` calls the layer *saturated*: its neurons fire at
+# nearly every step. Then make a second one with an option of `LIFLayer`, `build(option=...)`, and
+# load the weights of the first (`load_state_dict`). Choose the option so that `diagnose` no longer
 # complains.
 
 
@@ -501,8 +501,8 @@ if check.step_weights(step_weights):
 # ## 7. Change the code: one spike per input
 #
 # The [time-to-first-spike](../docs/glossary.md#time-to-first-spike) code
-# ([202](202_spike_times.ipynb)) spends one spike per input, earlier for larger values. It is not
-# random, only rounded to 25 steps. A decoder that reads the times reaches
+# ([202](202_spike_times.ipynb)) spends one spike per input, earlier for larger values. This code is
+# not random, only rounded to 25 steps. A decoder that reads the times reaches
 # 98.6<!-- ceiling_ttfs 0.3 --> %.
 
 
@@ -519,8 +519,8 @@ print(f"decoder that reads the times: {best_ttfs:.3f}")
 # <details><summary>Make a guess, then open: what accuracy does our network reach on this better
 # code?</summary>
 #
-# A much lower one, in the same 8 epochs. Whatever its value, each input delivers the same charge
-# once. Only the *time* of the spike tells the value.
+# A much lower accuracy, in the same 8 epochs. Whatever its value, each input delivers the same
+# charge once. Only the *time* of the spike tells the value.
 # </details>
 
 # %%
@@ -588,7 +588,7 @@ plt.show()
 # ### A loss that cannot see time
 #
 # Suppose that ten output neurons fire once each, and the right one (class 3) fires first. Score
-# them by their counts, and by their times.
+# these neurons by their counts, and by their times.
 
 # %%
 times = torch.tensor([9, 14, 11, 2, 17, 8, 12, 15, 6, 18])  # step of each class's spike

@@ -217,9 +217,9 @@ ax.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the loss over the first 60 batches with the two values of tau.* Both start at
-# $\ln 10$ and fall, to 0.7<!-- tail_right 0.15 --> with 20 ms and to 1.4<!-- tail_wrong 0.3 -->
-# with 0.02 ms. By itself, the upper curve looks like slow learning.
+# *The figure shows the loss over the first 60 batches with the two values of tau.* Both losses
+# start at $\ln 10$ and fall, to 0.7<!-- tail_right 0.15 --> with 20 ms and to
+# 1.4<!-- tail_wrong 0.3 --> with 0.02 ms. By itself, the upper curve looks like slow learning.
 
 # %%
 probe = constant_encode(train[:256][0], n_steps), train[:256][1]
@@ -393,8 +393,8 @@ if check.lesion(lesion):
 # cost?</summary>
 #
 # Three steps are as good as all 25. Poisson spikes cost up to half a point at two or three steps,
-# and nothing later. Their noise falls as $1/\sqrt T$, and most of MNIST's pixels are nearly 0 or 1,
-# so the draws are hardly random.
+# and nothing later. The noise of Poisson spikes falls as $1/\sqrt T$, and most of MNIST's pixels
+# are nearly 0 or 1, so the draws are hardly random.
 # </details>
 
 # %%

@@ -558,9 +558,9 @@ for factor, slope in settings:
 assert not report.healthy
 
 # %% [markdown]
-# It finds a problem in the last network. To see why, measure the gradient that reaches the input of
-# each step. For this measurement, the scores depend only on the spikes of the *last* step, so the
-# gradient has to travel through all steps.
+# `diagnose` finds a problem in the last network. To see why, measure the gradient that reaches the
+# input of each step. For this measurement, the scores depend only on the spikes of the *last* step,
+# so the gradient has to travel through all steps.
 
 
 # %%

@@ -382,14 +382,15 @@ plt.show()
 # %% [markdown]
 # *The figure shows measured changes (dots with standard errors) and the predictions of three rules
 # (lines).* The measured changes rise steeply with the rate. The predictions of the pair rule fall
-# (left). With the best amplitudes they stay flat for one order and rise far too little for the
-# other (middle).
+# (left). With the best amplitudes its predictions stay flat for one order of the spikes, and rise
+# far too little for the other order (middle).
 #
 # **The repair** takes three spikes into account. Post gets a second, slower trace $o_2$ (114 ms),
-# which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. It is read just before the new spike
-# of post enters. Depression stays the same. This [triplet rule](../docs/glossary.md#triplet-rule)
-# has one more free parameter, and its constants were fitted to these very data. The error falls
-# from 7.6<!-- misfit_pair 0.1 --> to 0.4<!-- misfit_triplet 0.1 -->.
+# which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. This trace is read just before the
+# new spike of post enters. Depression stays the same. This [triplet
+# rule](../docs/glossary.md#triplet-rule) has one more free parameter, and its constants were fitted
+# to these very data. The error falls from 7.6<!-- misfit_pair 0.1 --> to
+# 0.4<!-- misfit_triplet 0.1 -->.
 #
 # ### Exercise 4: Predict the change at any rate (8 min)
 #

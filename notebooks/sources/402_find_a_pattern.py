@@ -345,7 +345,7 @@ if check.jitter(jitter):
 # %% [markdown]
 # <details><summary>How precisely, then?</summary>
 # To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all of
-# them. It responds to the first few ms of the pattern, which jitter smears out.
+# them. The neuron responds to the first few ms of the pattern, which jitter smears out.
 # </details>
 #
 # ## 4. Which synapses win?

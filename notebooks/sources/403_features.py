@@ -209,7 +209,7 @@ ax.set(xlabel="epoch", ylabel="$C_l$, mean of w (1 - w)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows $C_l$ after each epoch, on a logarithmic scale.* It rises from
+# *The figure shows $C_l$ after each epoch, on a logarithmic scale.* $C_l$ rises from
 # 0.156<!-- c_first 0.001 --> to 0.177<!-- c_highest 0.001 -->, and falls to
 # 0.003<!-- c_last 0.0005 -->.
 #

@@ -374,7 +374,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the eight maps that won most, traced back to pixels.* A ring and a star are
-# among them. Others show parts of a figure, or strokes that were together by chance.
+# among them. Other maps show parts of a figure, or strokes that were together by chance.
 #
 # An answer is right if it is "none" in a scene without a figure, or names the right figure within 6
 # pixels. With the labels of the validation scenes, the folded cell chooses the map whose highest

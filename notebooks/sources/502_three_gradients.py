@@ -68,8 +68,8 @@ tau = 10.0  # membrane time constant, ms; that of the synapse is half of it
 # - **B**: $\;T = \Delta t\,\bigl(1 + \sum_k (1 - \text{spiked by step } k)\bigr)$, counting the
 #   steps before the spike.
 #
-# PyTorch differentiates both, with a surrogate for $\partial s/\partial v$. Do the derivatives
-# agree?
+# PyTorch differentiates both forms, with a surrogate for $\partial s/\partial v$. Do the
+# derivatives agree?
 #
 # <details><summary>Make a guess, then open</summary>
 # Not even in sign. A surrogate asks: what if there were one more spike, at step k? In A it adds
@@ -461,7 +461,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the largest error of a spike time, and the relative errors of the four
-# gradients, against the step.* They fall about as steeply as the dotted line.
+# gradients, against the step.* The errors fall about as steeply as the dotted line.
 #
 # ### Exercise 3: Measure the order (3 min)
 #

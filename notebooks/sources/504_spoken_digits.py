@@ -248,7 +248,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows where a neuron detects the up-sweep only (blue), the down-sweep only (orange) or
-# neither (white); dots are the channels, triangles the two neurons.* No position detects both.
+# neither (white); dots are the channels, triangles the two neurons.* No position detects both
+# sweeps.
 #
 # ### Exercise 1: Detect a faster sweep (7 min)
 #
@@ -413,8 +414,8 @@ if full_run and as_stated:
 
 # %% [markdown]
 # *The figure shows the loss over the first training steps on a logarithmic axis, one line per
-# network.* It includes the [rate regularisation](../docs/glossary.md#rate-regularisation), so the
-# orange curves begin above the printed loss.
+# network.* This loss includes the [rate regularisation](../docs/glossary.md#rate-regularisation),
+# so the orange curves begin above the printed loss.
 #
 # After one epoch networks from the three starts recognise 15.5<!-- early_naive 0.1 -->,
 # 20.9<!-- early_scaled 0.1 --> and 24.9<!-- early_signs 0.1 --> % of the held-out words, though

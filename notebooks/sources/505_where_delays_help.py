@@ -466,8 +466,8 @@ if full_run and as_stated:
 # ## 5. And in larger networks?
 #
 # Thirty neurons and 1600 words is not much. `tools/delay_study.py` repeats the comparison with 100
-# neurons and all training words. It measures once, on the test words; five seeds are planned for
-# each kind. This cell shows the runs that exist.
+# neurons and all training words. The study measures once, on the test words; five seeds are planned
+# for each kind. This cell shows the runs that exist.
 
 
 # %%
@@ -511,9 +511,10 @@ for name, (a, b) in list(pairs.items())[:4]:
 #
 # On Yin-Yang ([503](503_positions.ipynb)) learning the positions brought
 # 6.8<!-- 503_positions:positions_gain 0.3 --> points, and random positions alone no measurable
-# gain. There a hidden neuron has four input synapses, so four random delays are all it gets. Here
-# it has 700, with delays of all lengths, and the *weights* can choose among them. That is an
-# explanation, not a result; it predicts that learning delays helps more with fewer inputs.
+# gain. On Yin-Yang a hidden neuron has four input synapses, so four random delays are all it gets.
+# On spoken words it has 700, with delays of all lengths, and the *weights* can choose among them.
+# That is an explanation, not a result; it predicts that learning delays helps more with fewer
+# inputs.
 #
 # The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little
 # to choose from, and with a wide start, free delays are 5.2<!-- start 0.1 --> points better

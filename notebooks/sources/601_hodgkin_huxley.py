@@ -236,10 +236,10 @@ print("V (mV):", *(f"{v:.4g}" for v in exploded[last - 6 : last + 3]))
 assert np.isnan(exploded[-1])
 
 # %% [markdown]
-# It ends in NaN. Why? With constant conductances, V relaxes towards the mean of section 1, raised
-# by $I/g$, with the time constant $C/g$; $g$ is the sum of all open conductances. Euler's method
-# multiplies the distance from that value by $1 - g\,dt/C$. Beyond $dt = 2C/g$ this factor is below
-# -1: V overshoots, further with each step. During a spike, $g$ is large.
+# Euler's method ends in NaN. Why? With constant conductances, V relaxes towards the mean of section
+# 1, raised by $I/g$, with the time constant $C/g$; $g$ is the sum of all open conductances. Euler's
+# method multiplies the distance from that value by $1 - g\,dt/C$. Beyond $dt = 2C/g$ this factor is
+# below -1: V overshoots, further with each step. During a spike, $g$ is large.
 #
 # **The fix** is the exact step of [101](101_leaky_neuron.ipynb), used four times. At a constant V
 # each gate has an exponential solution; with constant conductances V has one. Update the gates
@@ -416,8 +416,8 @@ plt.show()
 #
 # 1. **Upstroke.** V rises, $m$ opens, sodium flows in, V rises further. This loop needs no input.
 # 2. **Downstroke.** $n$ opens the potassium channels, and $h$ begins to close the sodium channels.
-#    The sodium current dips at the peak, where V is so close to $E_{Na}$ that little drives it. It
-#    grows again as V falls, but the potassium current is larger.
+#    The sodium current dips at the peak, where V is so close to $E_{Na}$ that little drives it. The
+#    sodium current grows again as V falls, but the potassium current is larger.
 # 3. **Undershoot**, or [hyperpolarisation](../docs/glossary.md#hyperpolarisation). $n$ closes
 #    slowly, so V dips to -76.2<!-- lowest 0.1 --> mV, below rest but never below $E_K$.
 #

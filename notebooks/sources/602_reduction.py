@@ -400,8 +400,8 @@ plt.show()
 # it do at 10 µA/cm²?
 #
 # <details><summary>Make a guess, then open</summary>
-# Nothing. Its fixed point is stable up to 18.6<!-- loses_fast 0.05 --> µA/cm², and it does not fire
-# below 11.6<!-- onset_fast 0.05 -->.
+# Nothing. Its fixed point is stable up to 18.6<!-- loses_fast 0.05 --> µA/cm², and the neuron does
+# not fire below 11.6<!-- onset_fast 0.05 -->.
 # </details>
 
 # %%

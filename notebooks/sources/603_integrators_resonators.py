@@ -227,8 +227,8 @@ if check.period(period):
 # ## 2. Two pulses: which spacing excites most?
 #
 # Give each neuron two equal pulses, a spacing $s$ apart, and divide the highest potential after the
-# second by the highest after a single pulse. This ratio, the response, is 2 at $s = 0$. How does it
-# change as $s$ grows, for both neurons?
+# second by the highest after a single pulse. This ratio, the response, is 2 at $s = 0$. How does
+# the response change as $s$ grows, for both neurons?
 #
 # <details><summary>Make a guess, then open</summary>
 # The leaky neuron's response only falls, because less and less of the first pulse is left. In the
@@ -466,11 +466,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows the amplitude of the response to a sinusoidal current: formulas (lines) and
 # simulations (dots).* The leaky neuron is a low-pass filter. The resonator passes a band around
-# 15.8<!-- best_hz 0.1 --> Hz. Its half-power width (within it, the squared amplitude is above half
-# of its maximum) is close to $2\lambda$, or in Hz $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz.
-# **With half the damping, the neuron remembers twice as long and passes half the band.**
+# 15.8<!-- best_hz 0.1 --> Hz. Its half-power width (where the squared amplitude is above half of
+# its maximum) is close to $2\lambda$, or in Hz $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz. **With
+# half the damping, the neuron remembers twice as long and passes half the band.**
 #
-# ## 4. Do other models do this?
+# ## 4. Do other models resonate?
 #
 # The [Izhikevich neuron](../docs/glossary.md#izhikevich-neuron) is not linear. The $v^2$ term of
 # its potential (mV) makes the upstroke; a recovery variable $u$ opposes it:
@@ -645,8 +645,8 @@ assert 0 not in stops[0.025]
 assert stops[0.025]
 
 # %% [markdown]
-# It is bistable: a pulse 8 ms earlier stops the train on the finer grid. The *phenomenon* belongs
-# to the equations, the published *timing* to the grid. For Q and T, this stimulus and these
+# P's neuron is bistable: a pulse 8 ms earlier stops the train on the finer grid. The *phenomenon*
+# belongs to the equations, the published *timing* to the grid. For Q and T, this stimulus and these
 # parameters do not show the pattern with smaller steps.
 #
 # If a result changes when you halve the step, keep halving until it no longer changes; only then

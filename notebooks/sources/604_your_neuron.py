@@ -106,8 +106,8 @@ def plain_step(v, x, knee=0.5):
 #
 # <details><summary>Make a guess, then open</summary>
 # The LIF neuron fires in both cases: its memory is long. The two-leak neuron fires only for the
-# twelve that come together. When they come one by one, it crosses the knee, leaks quickly, and
-# stays near it.
+# twelve that come together. When spikes come one by one, the neuron crosses the knee, leaks
+# quickly, and stays near the knee.
 # </details>
 
 # %%
@@ -184,8 +184,8 @@ for bad in (dict(tau_open=-5.0), dict(knee=1.5)):
 # %% [markdown]
 # ### A first attempt
 #
-# The step is the plain one, with the parameters' names. We run it for one neuron, then for three.
-# What will happen?
+# The step is the plain Python one, with the parameters' names. We run it for one neuron, then for
+# three. What will happen?
 
 
 # %%
@@ -470,8 +470,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the potential of one neuron after 30 steps against its slow time constant, and
 # the spikes of one neuron against the gain of its input. Orange: slopes by the layer.* On the left,
-# the orange lines are tangents of the smooth pieces. They miss the **jump** at 25 ms, where the
-# potential begins to cross the knee one step earlier or later.
+# the orange lines are tangents of the smooth pieces. These tangents miss the **jump** at 25 ms,
+# where the potential begins to cross the knee one step earlier or later.
 #
 # On the right there are only jumps: a true slope would be 0. The orange lines rise because of the
 # [surrogate gradient](../docs/glossary.md#surrogate-gradient). Is it a useful replacement? The mean
@@ -677,7 +677,7 @@ plt.show()
 # *The figure shows the accuracy on the test set (grey: LIF, blue: two-leak), and the time constants
 # that two-leak neurons learned, one mark per neuron.* From 20 ms, one learned time constant per
 # neuron takes the mean from 83<!-- fixed_20 1 --> % to 90<!-- one_learned 1 --> %, and two take it
-# to 92<!-- two_learned 1 --> %. In these three seeds two were better than one, by
+# to 92<!-- two_learned 1 --> %. In these three seeds two time constants were better than one, by
 # 0.3<!-- least 0.3 --> to 3.2<!-- most 0.3 --> points. So far, the new neuron looks slightly better
 # than LIF.
 #

@@ -298,8 +298,8 @@ plt.show()
 # *The figure shows both responses with 0, 10 and 30 nS of inhibition open at the resting potential;
 # a dot marks one effective time constant.* With 10 nS, as much as the leak, the response to the
 # step is halved, and so is the time constant: 10<!-- tau_10 0.05 --> ms instead of 20 ms. At rest,
-# the channel passes no current. It only **divides** the response to everything else. This is
-# [shunting inhibition](../docs/glossary.md#shunting-inhibition). The EPSP shrinks less, to
+# the channel passes no current. The channel only **divides** the response to everything else. This
+# is [shunting inhibition](../docs/glossary.md#shunting-inhibition). The EPSP shrinks less, to
 # 79<!-- epsp_percent 0.5 --> %, because its peak comes before much of the charge has leaked out.
 #
 # ### Exercise 2: Halve the EPSP (6 min)
@@ -602,7 +602,7 @@ plt.show()
 # with the best $\Delta_u$ (orange), and with the smallest and largest of those tried (grey).* With
 # $\Delta_u$ = 0.09<!-- delta_u 0.005 -->, which is 0.9 mV, one formula replaces 1250 synapses. Its
 # root mean square error is 3.2<!-- fit_error 0.1 --> Hz; the rate is 10 to 15 % too high at 50 and
-# 100 pA, and too low by as much or more at -100 and -50 pA. That is often enough: it gives a smooth
+# 100 pA, and at least as much too low at -100 and -50 pA. That is often enough: it gives a smooth
 # f-I curve, and a probability that can be differentiated.
 #
 # What does it miss? Double the conductance that each spike opens, and halve the number of spikes.
@@ -782,8 +782,8 @@ check.transmitted(transmitted)
 #    mostly shifts firing rates.
 # 4. Strong excitation balanced by inhibition gives a CV near 1: the mean stays below the threshold,
 #    and fluctuations fire the neuron.
-# 5. Escape noise with one fitted parameter gives nearly the same f-I curve. It does not follow when
-#    the fluctuations change, and its noise has no memory.
+# 5. Escape noise with one fitted parameter gives nearly the same f-I curve. Escape noise does not
+#    follow when the fluctuations change, and its noise has no memory.
 # 6. Depressing synapses turn a step of the rate into a transient that tells its size, and saturate
 #    at $1/(U \tau_{rec})$.
 #

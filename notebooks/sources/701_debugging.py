@@ -367,7 +367,7 @@ print(f"norm before clipping: {norm}; largest entry after it: {largest}")
 assert not norm.isfinite()
 
 # %% [markdown]
-# It does not: the norm is infinite, and every finite number divided by it is 0.
+# Clipping does not help: the norm is infinite, and every finite number divided by it is 0.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}

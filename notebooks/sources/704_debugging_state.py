@@ -152,7 +152,8 @@ assert "second time" in message
 # </details>
 #
 # The rest of the message suggests `retain_graph=True`; forums suggest
-# [detaching](../docs/glossary.md#detach) the state. Both remove the error. What else do they do?
+# [detaching](../docs/glossary.md#detach) the state. Both changes remove the error. What else do
+# they do?
 
 
 # %%
