@@ -656,8 +656,8 @@ if check.reached(reached):
 #
 # - Drag the slope of "fast_sigmoid" to both ends. Which bump learns faster, the wide or the narrow
 #   one?
-# - Choose "triangle" at slope 100. How close to the threshold must a potential be to learn, and how
-#   far does the network come?
+# - Choose "triangle" at slope 100. How close to the threshold must a potential be to get a
+#   gradient, and how well does the network learn?
 #
 # <details><summary>Answers</summary>
 #

@@ -212,7 +212,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the spike time near the smallest weight, and the size of its derivative on
 # logarithmic scales.* The curve ends at a finite time, $\tau\ln 2 = 6.9$ ms, and its slope grows
-# without bound, as one over the square root of the distance.
+# without bound, as one over the square root of the distance from the smallest weight.
 #
 # A spike that is about to disappear has a huge gradient, so training needs a bound (`min_slope` of
 # `FirstSpikeParams`, or clipping). A missing spike has **no gradient**: no exact gradient of a

@@ -72,9 +72,9 @@ tau = 10.0  # membrane time constant, ms; that of the synapse is half of it
 # derivatives agree?
 #
 # <details><summary>Make a guess, then open</summary>
-# Not even in sign. A surrogate asks: what if there were one more spike, at step k? In A it adds
-# t_k, so T grows. In B it ends the count, so T shrinks. The exact gradient asks: what if this spike
-# came later?
+# Not even in sign. A surrogate asks: what if there were one more spike, at step k? In A this spike
+# adds t_k, so T grows. In B this spike ends the count, so T shrinks. The exact gradient asks: what
+# if this spike came later?
 # </details>
 
 

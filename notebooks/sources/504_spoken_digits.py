@@ -638,8 +638,8 @@ assert np.allclose(np.array(known["network"])[:, -1], 100 * correct["scaled, sig
 # %% [markdown]
 # *The figure shows the accuracy on held-out words when only their beginning is heard, and the share
 # of spikes sent until then.* At 125 ms, with 13 % of the spikes, the networks have more than a
-# quarter of their final accuracy (chance alone gives 7 %); later the two shares are about equal.
-# After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
+# quarter of their final accuracy (chance alone gives 7 % of it); later the two shares are about
+# equal. After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
 # 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. Counts level off just
 # as early.
 

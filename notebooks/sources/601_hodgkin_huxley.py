@@ -367,7 +367,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows V after lifts of 2 to 12 mV.* All or none: 6.4 mV fades, 6.6 mV fires. A larger
-# lift fires earlier, but its peak is hardly higher. Which channels make this response? Look at one
+# lift makes the spike earlier, but hardly higher. Which channels make this response? Look at one
 # spike, started by 10 µA/cm² for 1 ms.
 
 # %%

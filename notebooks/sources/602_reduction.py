@@ -465,9 +465,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the phase plane of the FitzHugh-Nagumo neuron, and what becomes of a small push
 # at each current (green: the formula).* The phase plane looks like that of the reduced
-# Hodgkin-Huxley neuron. The push grows from 0.332<!-- grows 0.0005 --> on (tried in steps of
-# 0.001); the formula gives 0.3313<!-- formula 0.00005 -->. When the current is too strong, this
-# neuron falls silent again.
+# Hodgkin-Huxley neuron. The push grows from a current of 0.332<!-- grows 0.0005 --> on (tried in
+# steps of 0.001); the formula gives 0.3313<!-- formula 0.00005 -->. When the current is too strong,
+# this neuron falls silent again.
 #
 # ### Exercise 1: Find where it falls silent again (6 min)
 #

@@ -571,10 +571,10 @@ plt.show()
 #
 # ## 5. Does a pattern survive a finer grid?
 #
-# The twenty patterns were made by Euler's method, with steps of 0.1 to 0.5 ms. With these nothing
-# diverges, but are the patterns right? A pattern of the *equations* should stay when the step gets
-# smaller. Take three and count their spikes with the published step, and with 1/10, 1/20 and 1/40
-# of it.
+# The twenty patterns were made by Euler's method, with steps of 0.1 to 0.5 ms. With these steps
+# nothing diverges, but are the patterns right? A pattern of the *equations* should stay when the
+# step gets smaller. Take three and count their spikes with the published step, and with 1/10, 1/20
+# and 1/40 of it.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 broken = ("bistability", "depolarizing_afterpotential", "inhibition_induced_bursting")

@@ -661,9 +661,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the firing rate after a spike (dotted: 20 Hz, the mean).* 5 to 15 ms after a
-# spike, the balanced neuron fires at 32<!-- grouped 0.5 --> Hz: the fluctuation that has just fired
-# it is still there. With escape noise the rate is 8<!-- alone 0.5 --> Hz: $v$ is still on its way
-# up from the reset, and **its random numbers are independent from step to step**.
+# spike, the balanced neuron fires at 32<!-- grouped 0.5 --> Hz: the fluctuation that made it fire
+# is still there. With escape noise the rate is 8<!-- alone 0.5 --> Hz: $v$ is still on its way up
+# from the reset, and **its random numbers are independent from step to step**.
 #
 # ## 5. What do depressing synapses transmit?
 #

@@ -692,7 +692,7 @@ if mnist is not None or not full_run:
 #    pictures** all three spiking learners are.
 # 4. **Cost** is additions *and* updates *and* memory access.
 # 5. **Noise**: STDP fails when spikes are lost, the exact network falls further behind under all
-#    three kinds, and the surrogate network is about as robust as the dense one, or more.
+#    three kinds, and the surrogate network is about as robust as the dense one, or more so.
 #
 # ## Further reading
 #

@@ -121,8 +121,8 @@ assert not full_run or intervals.max() > 10 * intervals.min()
 
 # %% [markdown]
 # *The map without input.* While the neuron fires, $u$ is above $\sigma - 1$ on average, and $y$
-# falls until the burst breaks off. Then $y$ recovers, and the next one begins. No time constant, no
-# differential equation, and a compiled loop all the same.
+# falls until the burst breaks off. Then $y$ recovers, and the next burst begins. No time constant,
+# no differential equation, and a compiled loop all the same.
 #
 # ### Exercise 2: Write the backward step by hand
 #
