@@ -416,8 +416,8 @@ plt.show()
 #
 # 1. **Upstroke.** V rises, $m$ opens, sodium flows in, V rises further. This loop needs no input.
 # 2. **Downstroke.** $n$ opens the potassium channels, and $h$ begins to close the sodium channels.
-#    The sodium current dips at the peak, where V is so close to $E_{Na}$ that little drives it. The
-#    sodium current grows again as V falls, but the potassium current is larger.
+#    The sodium current dips at the peak, where V is so close to $E_{Na}$ that little drives it.
+#    Sodium current grows again as V falls, but the potassium current is larger.
 # 3. **Undershoot**, or [hyperpolarisation](../docs/glossary.md#hyperpolarisation). $n$ closes
 #    slowly, so V dips to -76.2<!-- lowest 0.1 --> mV, below rest but never below $E_K$.
 #
@@ -460,7 +460,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows V after the same pulse, with one gate held (coloured) and with none (grey).*
 # With $m$ held there is no spike. With $h$ held V stays at 13.6<!-- h_held 0.1 --> mV, with $n$
-# held at -13.4<!-- n_held 0.1 --> mV. So it takes both gates to end a spike.
+# held at -13.4<!-- n_held 0.1 --> mV. Both gates are needed to end a spike.
 #
 # ### Exercise 2: Block the sodium channels (6 min)
 #
@@ -640,7 +640,7 @@ plt.show()
 # *The figure shows the steady rate of the same neuron under the same currents from two starts; in
 # the grey window both responses are possible.* Between the onset and 9.775<!-- loses 0.001 -->
 # µA/cm² the neuron is [bistable](../docs/glossary.md#bistability). It has two
-# [attractors](../docs/glossary.md#attractor): the fixed point, and the train, which is a [limit
+# [attractors](../docs/glossary.md#attractor): the fixed point, and the train, a [limit
 # cycle](../docs/glossary.md#limit-cycle). At the right edge a pair of complex eigenvalues of the
 # Jacobian (the matrix of the slopes' derivatives) gets a positive real part: small deviations grow
 # as oscillations (a [Hopf bifurcation](../docs/glossary.md#hopf-bifurcation)).
@@ -743,9 +743,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike count, and the distance with tangents from autograd (orange).* The
-# count is a staircase: its derivative is 0 or does not exist. The slope of the distance is nonzero
-# except at the goal, a factor of 1. Around 0.3 the spikes appear, but late, and the distance jumps
-# up. On this cliff the tangents point down although the distance rises; beyond it, they lead to the
+# count is a staircase: its derivative is 0 or does not exist. The distance has a slope everywhere
+# but at its goal, a factor of 1. Around 0.3 the spikes appear, but late, and the distance jumps up.
+# On this cliff the tangents point down although the distance rises; beyond it, they lead to the
 # goal.
 #
 # Train all 120 values with Adam. Will spikes appear from silence?
@@ -794,8 +794,8 @@ plt.show()
 # over the hidden one; and the loss.* From complete silence, three spikes appear at the right times,
 # and the distance falls to 0.2<!-- distance 0.1 --> mV². No surrogate took part.
 #
-# The current itself is only roughly right. Before a spike, what matters is little more than the
-# charge that the input delivers; during it, ionic currents of hundreds of µA/cm² hide the input.
+# The current itself is only roughly right. Before a spike, little more than the delivered charge
+# matters; during a spike, ionic currents of hundreds of µA/cm² hide the input.
 #
 # ## Summary
 #
