@@ -282,8 +282,8 @@ assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouette
 # with the right decoder shows what is lost with the spike times.
 #
 # **Reading a Poisson code by its first spikes** (bottom left) makes the picture far too bright, and
-# yet 89<!-- poisson_first_percent 2 --> % of the digits are read correctly; from counts it is
-# 98<!-- poisson_count_percent 1 --> %. Why does the wrong decoder work here?
+# yet 89<!-- poisson_first_percent 2 --> % of the digits are read correctly; from counts,
+# 98<!-- poisson_count_percent 1 --> % are. Why does the wrong decoder work here?
 #
 # <details><summary>Make a guess, then open</summary>
 #

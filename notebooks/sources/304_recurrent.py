@@ -589,9 +589,9 @@ plt.show()
 # *The figure shows the size of the gradient with respect to the input of each step, for a read-out
 # of the last step.* With the narrow bump the gradient hardly passes the recurrent weights: it
 # follows the leak, by a factor of $e^{-10/20} = 0.61$ per step. Few potentials lie under the bump.
-# With the wide bump the recurrent weights count. If they are three times as large, the gradient
-# stays within a factor of 11<!-- level 6 --> over 300 ms; if they are ten times as large, it grows
-# by 5.2<!-- powers 0.5 --> powers of ten. Yet networks learn with the narrow bump, probably because
+# With the wide bump the recurrent weights count. With three times the weights, the gradient stays
+# within a factor of 11<!-- level 6 --> over 300 ms; with ten times the weights, it grows by
+# 5.2<!-- powers 0.5 --> powers of ten. Yet networks learn with the narrow bump, probably because
 # training uses the mean over time: the loss sends a gradient to every step directly. ([Clipping the
 # gradient](../docs/glossary.md#gradient-clipping) keeps one bad batch from ruining the weights.)
 #

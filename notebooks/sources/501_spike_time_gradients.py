@@ -303,9 +303,9 @@ plt.show()
 #
 # ## 5. One adjoint by hand
 #
-# A neuron has two inputs. The first spikes at 0 ms, with a delay of $d_1 = 1$ ms; the second spikes
-# at 2 ms, with a delay of $d_2 = 0.5$ ms. The loss is the spike time itself, $L = T$. First go
-# forward.
+# A neuron has two inputs. The first input spikes at 0 ms, with a delay of $d_1 = 1$ ms; the second
+# input at 2 ms, with a delay of $d_2 = 0.5$ ms. The loss is the spike time itself, $L = T$. First
+# go forward.
 
 # %%
 w1, w2, d1, d2 = 0.35, 0.25, 1.0, 0.5

@@ -165,8 +165,8 @@ plt.show()
 # gradient from the first spike on, not even to the spike that ends the count. Write the time of the
 # *first* spike for trains with any number of spikes: count a step if there is no spike in it or in
 # any earlier step. The derivative with respect to $s_k$ must be minus `dt` times the number of
-# steps that a spike there would save (or, for the first spike, does save). A train without a spike
-# gets `dt * (len(s) + 1)`.
+# steps that a spike in step $k$ would save; for the first spike, the number that it does save. A
+# train without a spike gets `dt * (len(s) + 1)`.
 
 
 # %% tags=["exercise"]

@@ -741,9 +741,9 @@ plt.show()
 # from 5 Hz per synapse (grey: static, orange: depressing).* With static synapses the neurons fire
 # as long as the input lasts. With depression a **step becomes a transient**: when the rate rises by
 # a factor of 2 or 4, the conductance rises to 2.0<!-- peak_10 0.1 --> or 3.6<!-- peak 0.1 --> times
-# its value, and ends at 1.2<!-- settled_10 0.1 --> or 1.3<!-- settled 0.1 --> times. So the peak
-# tells by what factor the rate rose; the conductance at the end hardly depends on the rate. The
-# neurons, silent before the jump to 20 Hz, are almost silent again after half a second.
+# its old value, and ends at 1.2<!-- settled_10 0.1 --> or 1.3<!-- settled 0.1 --> times this value.
+# So the peak tells by what factor the rate rose; the conductance at the end hardly depends on the
+# rate. The neurons, silent before the jump to 20 Hz, are almost silent again after half a second.
 #
 # ### Exercise 4: Predict the steady state (6 min)
 #
