@@ -135,7 +135,7 @@ plt.show()
 #   ignores time
 # - **feed-forward**: a hidden layer of LIF neurons with a time constant of 20 ms, read by its mean
 #   rates
-# - **recurrent**: the same with weights between the hidden neurons. With 100 hidden neurons,
+# - **recurrent**: the same, but with weights between the hidden neurons. With 100 hidden neurons,
 #   against 158 in the feed-forward network, it has almost the same number of weights.
 
 

@@ -16,10 +16,9 @@
 # A thousand inputs fire at random. Now and then the same 50 ms of spikes recur, and nobody tells
 # the neuron when. You watch it fail twice, and then succeed. Controls show what it has learned.
 #
-# **Time.** 50 minutes for you, 2 minutes for the machine.
-# **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
-# [101](101_leaky_neuron.ipynb).
-# **Leads to.** [403](403_features.ipynb) The same in pictures, and learning from reward.
+# **Time.** 50 minutes for you, 2 minutes for the machine. **You need.** [401](401_stdp.ipynb), for
+# traces and the drift of a weight; the neuron of [101](101_leaky_neuron.ipynb). **Leads to.**
+# [403](403_features.ipynb) Patterns in pictures, and learning from reward.
 #
 # ## Objectives
 #
@@ -428,8 +427,8 @@ if check.gains(gains):
 # </details>
 #
 # The remedy is one line in `listen`: each spike lowers the potential of all *other* neurons, here
-# by four thresholds. The first to fire keeps the others from firing, and so from learning its
-# pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition); the result is
+# by four thresholds. The first neuron to fire keeps the others from firing, and so from learning
+# its pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition); the result is
 # called [winner-take-all](../docs/glossary.md#winner-take-all).
 
 

@@ -454,7 +454,7 @@ plt.show()
 #
 # <details><summary>Make a guess, then open</summary>
 # A reward that is never negative strengthens nearly every synapse with a trace, even those onto the
-# neuron that lost. Synapses for right responses reach 1 first, but the others catch up.
+# neuron that lost. Synapses for right responses reach 1 first, but the other synapses catch up.
 # </details>
 #
 # - The prediction error (blue) is negative after a mistake, and near 0 when all goes as expected.

@@ -769,8 +769,8 @@ check.neuron_type(neuron_type)
 # ## Further reading
 #
 # - FitzHugh 1961, Biophys. J. 1:445, doi:10.1016/S0006-3495(61)86902-6: the polynomial neuron.
-# - Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061, doi:10.1109/JRPROC.1962.288235: the same as
-#   an electronic circuit.
+# - Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061, doi:10.1109/JRPROC.1962.288235: the same
+#   neuron as an electronic circuit.
 # - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: the theta neuron, the
 #   QIF neuron on a circle.
 # - Ermentrout 1996, Neural Comput. 8:979, doi:10.1162/neco.1996.8.5.979: type I membranes, and the

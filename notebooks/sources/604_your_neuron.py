@@ -102,7 +102,7 @@ def plain_step(v, x, knee=0.5):
 
 # %% [markdown]
 # Give it twelve input spikes of 0.2 each: first all twelve within 3 ms (four in each step), later
-# one every 3 ms. A LIF neuron with $\tau$ = 20 ms gets the same. Which neuron fires when?
+# one every 3 ms. A LIF neuron with $\tau$ = 20 ms gets the same spikes. Which neuron fires when?
 #
 # <details><summary>Make a guess, then open</summary>
 # The LIF neuron fires in both cases: its memory is long. The two-leak neuron fires only for the

@@ -667,8 +667,8 @@ plt.show()
 #
 # ## 5. What do depressing synapses transmit?
 #
-# So far, the hundredth spike opened as much as the first. Real synapses show [short-term
-# plasticity](../docs/glossary.md#short-term-plasticity):
+# So far, the hundredth spike of a synapse opened as much conductance as its first. Real synapses
+# show [short-term plasticity](../docs/glossary.md#short-term-plasticity):
 # [facilitation](../docs/glossary.md#facilitation) or [short-term
 # depression](../docs/glossary.md#short-term-depression). In depression, each spike uses a fraction
 # $U$ of the resources $R$ that are left, and the resources recover with a time constant

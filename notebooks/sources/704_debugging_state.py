@@ -188,7 +188,7 @@ plt.show()
 # *The figure shows the number of operations in the graph of each loss, and the mean potential at
 # the end of each batch.* With `retain_graph` the graph grows with every batch, and so do time and
 # memory; with `detach` it does not. In both cases the potentials drift, and each picture starts
-# from the potentials that another one left.
+# from the potentials that another picture left.
 
 # %%
 spikes, answers = encode(test_set.inputs, generator()), []

@@ -52,7 +52,8 @@ assert check.mean_adaptation(mean_adaptation)
 #
 # **Solution.** Put $u = (V - V_T)/\Delta_T$. The V-nullcline has the slope $-g_L + g_L e^u$, the
 # w-nullcline has the slope $a$. The nullclines touch where their slopes agree, at
-# $e^u = 1 + a/g_L$, so at $V = V_T + \Delta_T \ln(1 + a/g_L)$. There both give the same $w$:
+# $e^u = 1 + a/g_L$, so at $V = V_T + \Delta_T \ln(1 + a/g_L)$. There both nullclines give the same
+# $w$:
 #
 # $$I = (g_L + a)\,(V - E_L) - g_L\,\Delta_T\,e^u .$$
 

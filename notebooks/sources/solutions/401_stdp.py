@@ -83,7 +83,7 @@ assert check.balance_window(balance_window)
 
 
 # %% [markdown]
-# A numerical integral gives the same, if it goes far enough.
+# A numerical integral gives the same area, if it goes far enough.
 
 
 # %%

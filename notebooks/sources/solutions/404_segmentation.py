@@ -72,7 +72,7 @@ def unpool(values, index):
 assert check.unpool(unpool)
 
 # %% [markdown]
-# PyTorch's own unpooling takes indices into the whole picture, and gives the same:
+# PyTorch's own unpooling takes indices into the whole picture, and gives the same result:
 
 # %%
 picture = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
