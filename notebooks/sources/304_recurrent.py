@@ -330,7 +330,7 @@ plt.show()
 # their order.
 #
 # How often is a reader right if it recognises both digits, but cannot tell their order? If the
-# digits are the same, it is right. If not, it has to guess.
+# digits are the same, the reader is right. If not, the reader has to guess.
 #
 # ### Exercise 2: The ceiling without memory (4 min)
 #
@@ -387,9 +387,9 @@ plt.show()
 # 82<!-- order_rec 3 --> % on average.
 #
 # **The best reader has neither hidden neurons nor spikes**: two counts, read out linearly, reach
-# 86<!-- order_two 3 --> %. They get for free what the networks must learn: where the first part
-# ends, and how to keep it without loss. So the figure shows how well spikes *can* remember, not
-# that they are the best way to answer this question.
+# 86<!-- order_two 3 --> %. The counts get for free what the networks must learn: where the first
+# part ends, and how to keep it without loss. So the figure shows how well spikes *can* remember,
+# not that they are the best way to answer this question.
 #
 # ## 4. The test recordings, once
 #

@@ -388,7 +388,7 @@ plt.show()
 #
 # ### Exercise 4: Wait long enough (4 min)
 #
-# With which time constant is a share `share` of the eligibility trace left after `delay` ms?
+# Which time constant leaves a share `share` of the eligibility trace after `delay` ms?
 
 
 # %% tags=["exercise"]

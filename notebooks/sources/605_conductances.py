@@ -514,7 +514,7 @@ plt.show()
 #   threshold. The neuron would fire without any fluctuations.
 # - Balance is [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing). The mean,
 #   -51.9<!-- mean_balance 0.05 --> mV, is below the threshold: with constant conductances of the
-#   same size it would never fire. Each spike needs a fluctuation, and those are large
+#   same size it would never fire. Each spike needs a fluctuation; the fluctuations are large
 #   (2.0<!-- sd_balance 0.05 --> mV).
 #
 # The effective time constant is 4<!-- tau_eff 0.05 --> ms; with less excitation it is

@@ -399,7 +399,7 @@ assert per_step > 1.1
 # *The figure shows the gradient of the loss with respect to the input of each step. Read it from
 # right to left, in the direction of backpropagation.* By the first step the patient's gradient has
 # grown by 42<!-- orders 1 --> orders of magnitude; the largest float32 is $3\cdot 10^{38}$. With
-# smaller weights, within $\pm 1/\sqrt{64}$, it still grows by a factor of
+# smaller weights, within $\pm 1/\sqrt{64}$, the gradient still grows by a factor of
 # 1.49<!-- per_step 0.02 --> per step.
 #
 # Each step back multiplies the gradient by the decay plus the recurrent weights times the
