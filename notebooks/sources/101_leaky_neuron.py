@@ -324,7 +324,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential, the threshold (dashed), and a triangle for each spike.* The first
-# spike comes on time. Then there is one at every step.
+# spike comes on time. Then there is a spike at every step.
 #
 # **Find the cause.**
 #

@@ -73,7 +73,7 @@ rng = np.random.default_rng(seed)
 # | `"none"` | $v = h$ | stays; nothing is subtracted |
 #
 # Give all three the same strong input: a jump of 0.45 at each of 12 steps of 1 ms, and then
-# nothing. Which fires most, and which least?
+# nothing. Which of the three fires most, and which least?
 #
 # <details><summary>Make a guess, then open</summary>
 # "none" fires most: at every step while v is above the threshold. "zero" fires least, because it

@@ -261,7 +261,7 @@ assert math.isclose(state.adaptation.item(), a)
 # 101, `[T, B, n]` with a batch of B samples, `[200, 1, 1]` below.
 #
 # Suppose the input is a stream and arrives in pieces of 20 ms. In one run, its current gives 9
-# spikes in 200 ms. How many do you get if you run the layer on each piece?
+# spikes in 200 ms. How many spikes do you get if you run the layer on each piece?
 #
 # <details><summary>Make a guess, then open</summary>
 # You would get 9 if each piece continued where the last one stopped. Run it and see.

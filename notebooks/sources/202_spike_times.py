@@ -201,7 +201,7 @@ if check.bits_per_spike(bits_per_spike):
 # <details><summary>Answers</summary>
 #
 # 1. The first-spike error.
-# 2. The picture from Poisson spikes: only they are random.
+# 2. The picture from Poisson spikes: only these spikes are random.
 # 3. T = 2.
 #
 # </details>

@@ -455,8 +455,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows ON minus OFF per pixel: the RMS over 100 recordings against time, and the sum of
 # one recording after each saccade (ON red, OFF blue, full colour: 4 or more).* In the first saccade
-# the picture moves away, and the sums grow. In the third it comes back, and the sums fall to an RMS
-# of 0.6<!-- left_end 0.05 --> events per pixel.
+# the picture moves away, and the sums grow. In the third saccade it comes back, and the sums fall
+# to an RMS of 0.6<!-- left_end 0.05 --> events per pixel.
 #
 # ## 7. What does a reader need to know?
 #

@@ -62,9 +62,9 @@ n_seeds = 3  # networks of each kind wherever kinds are compared
 # ## 1. The network of the last lesson
 #
 # The task is that of [301](301_surrogate_gradients.ipynb): 32 independent numbers $x_k$, uniform
-# between 0 and 1, come in a Poisson code of 25 steps. Do the large ones tend to stand at the end?
-# `SpikingMLP` takes the name of its [read-out](../docs/glossary.md#read-out); "mean" averages the
-# currents of the output units.
+# between 0 and 1, come in a Poisson code of 25 steps. Do the large numbers tend to stand at the
+# end? `SpikingMLP` takes the name of its [read-out](../docs/glossary.md#read-out); "mean" averages
+# the currents of the output units.
 
 # %%
 n_train, n_test = (3276, 8192) if full_run else (128, 128)  # samples
@@ -342,7 +342,7 @@ if check.shortest_code(shortest_code):
 # - "rate", "trace", "first": output neurons that spike, read by their count, by a trace that
 #   decays, or by the time of their first spike.
 #
-# A seventh is common: let the currents charge a potential without a leak, and average this
+# A seventh read-out is common: let the currents charge a potential without a leak, and average this
 # **potential** over time.
 
 
@@ -415,7 +415,7 @@ plt.show()
 # as well as with the other read-outs. In the worst one, with "trace", one output neuron never
 # fires, so the answer is always the same: here the output is silent, not the hidden layer.
 #
-# The other four lie within two points. Yet with every seed the mean current
+# The other four read-outs lie within two points of each other. Yet with every seed the mean current
 # (91.6<!-- readout_mean 0.3 --> %) beats the last potential (91.0<!-- readout_last 0.3 --> %),
 # which beats the mean potential (90.4<!-- readout_mean_potential 0.4 --> %).
 #

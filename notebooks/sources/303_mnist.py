@@ -173,8 +173,8 @@ print(f"first layer at each step: {share_each:.0%} of all multiplications; once:
 
 # %% [markdown]
 # On MNIST the first layer would take 85<!-- share_each 1 --> % of all multiplications if computed
-# at each step. Computed once, it takes 19<!-- share_once 1 --> %. (This counts multiplications by
-# zero in the later layers, too. Section 7 counts differently.)
+# at each step. Computed once, the layer takes 19<!-- share_once 1 --> %. (This counts
+# multiplications by zero in the later layers, too. Section 7 counts differently.)
 #
 # ## 3. A mistake that raises no error
 #

@@ -395,7 +395,7 @@ plt.show()
 #
 # The learning rate, the number of updates and the size of the networks were chosen on these folds,
 # so the numbers are a little too good. The 100 test recordings had no part in any choice. Pair each
-# of them as the first digit with each as the second, and test the trained networks.
+# recording as the first digit with each as the second, and test the trained networks.
 
 
 # %%

@@ -287,8 +287,8 @@ plt.show()
 # 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
 # it finds nothing: this neuron has learned *when* inputs fire.
 #
-# One stream proves little. Try 10<!-- streams 0 --> more, each with its own pattern, noise and
-# shuffled control.
+# One stream proves little. Try 10<!-- streams 0 --> more streams, each with its own pattern, noise
+# and shuffled control.
 
 # %%
 found = {"pattern": [], "times shuffled": []}

@@ -101,8 +101,8 @@ plt.show()
 #
 # A layer of 40 [feature maps](../docs/glossary.md#feature-map) receives these spikes. Each map
 # applies the same 5x5 weights for ON cells and 5x5 for OFF cells at all positions. Neurons add up
-# the weights of inputs that have fired, and fire at a threshold. The first to fire win, and keep
-# their neighbours and the rest of their map from firing. (`n_winners` limits the winners per
+# the weights of inputs that have fired, and fire at a threshold. The first neurons to fire win, and
+# keep their neighbours and the rest of their map from firing. (`n_winners` limits the winners per
 # picture; the threshold rises with each win and decays back to `theta_rest`.) Only winners learn,
 # by the *order* of spikes (Kheradpisheh et al. 2018):
 #

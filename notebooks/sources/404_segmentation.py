@@ -500,7 +500,7 @@ if check.count_groups(count_groups):
 # here with a tolerance of one pixel. What is it if no pixel is marked, and if all are marked?
 #
 # <details><summary>Make a guess, then open</summary>
-# It is 0 in both cases. The accuracy is 99.9 % if nothing is marked.
+# Informedness is 0 in both cases. The accuracy is 99.9 % if nothing is marked.
 # </details>
 #
 # Compare the network with two rivals: one trained on scenes of which a third are empty, and a

@@ -220,7 +220,7 @@ if check.velocity(velocity):
         print(f"{vy:+.2f} rows and {vx:+.2f} columns per frame")
 
 # %% [markdown]
-# ## 4. Where does each of them break?
+# ## 4. Where does each method break?
 #
 # First change the noise, and nothing else. Both methods were tuned at 0.5 %.
 

@@ -326,11 +326,11 @@ plt.show()
 # direction, 0 orthogonal, -1 opposite; boxes hold the middle half of the neurons, whiskers all.* At
 # the best slope, 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and
 # 37<!-- wrong 3 --> % of all derivatives have the wrong sign; guessing would give 50 %. For some
-# neurons the surrogate gradient is nearly opposite. A detached reset does not help: at its best
-# slope 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the grid is not to
-# blame: the exact gradient on the grid has 7<!-- control 2 --> % wrong signs, and its box is a line
-# close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid a reset lasts to
-# the end of its step, so each spike delays the next ones.)
+# neurons the surrogate gradient is nearly opposite to the exact gradient. A detached reset does not
+# help: at its best slope 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the
+# grid is not to blame: the exact gradient on the grid has 7<!-- control 2 --> % wrong signs, and
+# its box is a line close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid
+# a reset lasts to the end of its step, so each spike delays the next ones.)
 #
 # Surrogates trained every network of part 3. They answer a different question, *would one more
 # spike help?*, and so they can create spikes, which the exact gradient cannot. But as derivatives

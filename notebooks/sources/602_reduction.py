@@ -650,9 +650,9 @@ assert 0 < surplus[0] < 0.02
 assert np.all(np.diff(surplus[f_eif > 0]) > -0.005)
 
 # %% [markdown]
-# At 0.1 % above the rheobase the law is right to 1.3<!-- nearest 0.05 --> %. At 10 % above, where
-# the passage through the ghost no longer takes most of the interval, the true rate is
-# 25<!-- farthest 1 --> % higher.
+# At 0.1 % above the rheobase the law is right to 1.3<!-- nearest 0.05 --> %. At 10 % above the
+# rheobase, where the passage through the ghost no longer takes most of the interval, the true rate
+# is 25<!-- farthest 1 --> % higher.
 #
 # And the leaky neuron, which has no ghost? Its rate is $1/(\tau \ln\frac{I}{I - I_0})$.
 

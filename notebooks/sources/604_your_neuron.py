@@ -341,8 +341,8 @@ print(*innermost(source, "backward", first="g_state0 *"), sep="\n")
 
 # %% [markdown]
 # The first line is $g_v\,(1 - s)$; then comes the surrogate, times `g_out0`. Their sum is the
-# gradient of $h$, and also that of the input, `gx0`. Multiplied by the decay that was chosen, it
-# goes on to the step before.
+# gradient of $h$, and also that of the input, `gx0`. Multiplied by the decay that was chosen, this
+# sum goes on to the step before.
 #
 # In a layer that learns `tau` and `tau_open`, the loop has four more lines:
 
