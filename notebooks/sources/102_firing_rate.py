@@ -391,8 +391,8 @@ check.mean_and_spread(mean_and_spread)
 # differ?
 #
 # <details><summary>Make a guess, then open</summary>
-# The first fires at nearly equal intervals. The second waits for a large enough fluctuation, so its
-# intervals vary widely.
+# The first neuron fires at nearly equal intervals. The second neuron waits for a large enough
+# fluctuation, so its intervals vary widely.
 # </details>
 
 # %%

@@ -350,8 +350,8 @@ check.count_per_recording(count_per_recording)
 #
 # During training, PyTorch remembers how each number was computed, so that `backward()` can
 # differentiate it. This includes the state. (How a spike can have a gradient:
-# [301](301_surrogate_gradients.ipynb). You may read this section after it.) Here we want the
-# gradient of a single weight $w$. Run a piece, call `backward`, and carry the state to the next
+# [301](301_surrogate_gradients.ipynb). You may read this section after that lesson.) Here we want
+# the gradient of a single weight $w$. Run a piece, call `backward`, and carry the state to the next
 # piece. What happens at the second `backward`?
 
 # %%

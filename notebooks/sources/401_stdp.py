@@ -180,7 +180,7 @@ plt.show()
 # *The figure shows the spikes (marks) and both traces (above), and the change of the weight
 # (below).* Both traces must decay first. The order of lines 2 to 4 matters only when both neurons
 # fire **in the same step**, as at 131 ms. Such a pair counts as pre before post, with $s = 0$,
-# because a neuron of `jarvis` responds to the input of step $t$ within the same step.
+# because a `jarvis` neuron responds to input within the same step.
 #
 # ### Exercise 2: Write the rule from memory (8 min)
 #

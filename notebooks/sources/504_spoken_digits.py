@@ -582,7 +582,7 @@ if full_run and as_stated:
 # (Late words lose 1 % of their spikes, so their counts differ a little.) The windows fall to chance
 # or below: they fail because the word has moved, whatever its order. The networks recognise
 # 61.2<!-- later 0.1 --> % of the late words and 31.7<!-- backwards 0.1 --> % of the backwards
-# words. So most of their loss is due to the order.
+# words. So most of what they lose is due to the order.
 #
 # ## 6. How early does it know?
 #

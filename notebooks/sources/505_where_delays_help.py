@@ -453,7 +453,7 @@ if full_run and as_stated:
 #
 # Noise of 5 ms costs little: no position has to be exact. With all neurons in one point, networks
 # with learned positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were
-# never learned keep 41.7<!-- point_frozen 0.1 --> %. *Both* fall far below networks that were
+# never learned keep 41.7<!-- point_frozen 0.1 --> %. *Both* kinds fall far below networks that were
 # trained without delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to
 # be learned nor that delays are needed. Whether a network *needs* delays is answered only by
 # training one without them.

@@ -740,8 +740,8 @@ check.exponent(exponent)
 # ### Exercise 4: Classify a neuron (5 min)
 #
 # You get an f-I curve without noise: arrays of 100 increasing currents and of their rates, with
-# zeros below the onset. Is the neuron type I or II? (None of the curves is a leaky neuron's.) Their
-# units differ, so a fixed limit in Hz will not do.
+# zeros below the onset. Is the neuron type I or II? (None of the curves is a leaky neuron's.) The
+# units of the neurons differ, so a fixed limit in Hz will not do.
 
 
 # %% tags=["exercise"]

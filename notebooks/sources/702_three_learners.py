@@ -313,8 +313,8 @@ for name, values in answers.items():
 # The *bootstrap* estimates this. It draws 360 of the 360 pictures and 5 of the 5 networks, with
 # replacement, computes the difference again, and repeats this a few thousand times. The interval is
 # the middle 95 % of the results. The draws are **paired**: both networks classify the same
-# pictures. A picture that is hard for one is usually hard for the other, and this cancels in the
-# difference.
+# pictures. A picture that is hard for one network is usually hard for the other, and this cancels
+# in the difference.
 #
 # ### Exercise 1: Draw a bootstrap (6 min)
 #

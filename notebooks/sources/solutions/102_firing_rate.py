@@ -78,8 +78,8 @@ assert off["subtract"] < 0.25 * off["zero"]
 # ### Exercise 2: Set a speed limit
 #
 # **Solution.** The interval is $t_{ref} + \tau \ln\frac{I}{I-1}$, and it should be 1000 over the
-# rate in Hz. A weaker current makes it longer. As $I$ grows, the second term goes to zero: only
-# $t_{ref} = 1/f$ limits the rate for every current.
+# rate in Hz. A weaker current makes the interval longer. As $I$ grows, the second term goes to
+# zero: only $t_{ref} = 1/f$ limits the rate for every current.
 
 
 # %%

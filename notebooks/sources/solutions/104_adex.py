@@ -69,7 +69,8 @@ def touching_current(params):
 assert check.touching_current(touching_current)
 
 # %% [markdown]
-# Does the neuron agree? Raise the current slowly to a little less than that, and to a little more.
+# Does the neuron agree? Raise the current slowly to a little less than this rheobase, and to a
+# little more.
 
 # %%
 adapting = AdExParams.named("adapting")
