@@ -262,9 +262,9 @@ check.measure_tau(measure_tau)
 # %% [markdown]
 # ## 4. A decay factor means nothing without dt
 #
-# Some libraries ask for the factor itself, $\beta = e^{-dt/\tau}$, and call it `beta`. It gives a
-# time constant only together with a step: $\tau = -dt/\ln\beta$. A neuron has `beta = 0.95`, and
-# you refine `dt` from 2 ms to 0.5 ms. What happens?
+# Some libraries ask for the factor itself, $\beta = e^{-dt/\tau}$, and call it `beta`. This factor
+# gives a time constant only together with a step: $\tau = -dt/\ln\beta$. A neuron has
+# `beta = 0.95`, and you refine `dt` from 2 ms to 0.5 ms. What happens?
 #
 # <details><summary>Make a guess, then open</summary>
 # The neuron becomes four times as fast: its time constant falls from 39 ms to 9.7 ms.
@@ -324,7 +324,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential, the threshold (dashed), and a triangle for each spike.* The first
-# spike comes on time. Then there is one at every step.
+# spike comes on time. Then there is a spike at every step.
 #
 # **Find the cause.**
 #
@@ -390,7 +390,8 @@ plt.show()
 # 2. $s = 1$ where $h \ge 1$, else 0, the spike,
 # 3. $v = h - s$, the reset.
 #
-# Follow a few steps with $\tau$ = 5 ms. Each multiplies $v$ by $e^{-0.2}$ = 0.82. Check one row.
+# Follow a few steps with $\tau$ = 5 ms. Each step multiplies $v$ by $e^{-0.2}$ = 0.82. Check one
+# row.
 
 # %%
 order_tau, order_x = 5.0, [0.0, 0.6, 0.0, 0.5, 0.4, 0.0, 0.0, 0.9, 0.3, 0.0]

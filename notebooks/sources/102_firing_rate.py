@@ -73,7 +73,7 @@ rng = np.random.default_rng(seed)
 # | `"none"` | $v = h$ | stays; nothing is subtracted |
 #
 # Give all three the same strong input: a jump of 0.45 at each of 12 steps of 1 ms, and then
-# nothing. Which fires most, and which least?
+# nothing. Which of the three fires most, and which least?
 #
 # <details><summary>Make a guess, then open</summary>
 # "none" fires most: at every step while v is above the threshold. "zero" fires least, because it
@@ -244,8 +244,8 @@ plt.show()
 #
 # ### Exercise 2: Set a speed limit (3 min)
 #
-# The strongest input is `current`. With which refractory period does the neuron fire at `rate` Hz
-# under this input? Use the formula.
+# The strongest input is `current`. Which refractory period makes the neuron fire at `rate` Hz under
+# this input? Use the formula.
 
 
 # %% tags=["exercise"]
@@ -327,7 +327,7 @@ assert naive[0] < naive[-1] / 3
 # <details><summary>The cause</summary>
 # Variances add. Half a step needs half the variance, so the standard deviation of the input has to
 # shrink with the square root of dt. constant_drive multiplies it by 1 - exp(-dt/tau), which is
-# nearly proportional to dt: it shrinks too fast.
+# nearly proportional to dt: the deviation shrinks too fast.
 # </details>
 #
 # **The fix.** From here on, $\sigma$ is the standard deviation of $v$, no longer of the current. In
@@ -387,11 +387,12 @@ check.mean_and_spread(mean_and_spread)
 # ## 5. The same rate, twice
 #
 # One neuron has little noise and a mean current above the threshold; another has strong noise and a
-# mean current below it. Both fire about 20 times per second. How do their spike trains differ?
+# mean current below it. Both neurons fire about 20 times per second. How do their spike trains
+# differ?
 #
 # <details><summary>Make a guess, then open</summary>
-# The first fires at nearly equal intervals. The second waits for a large enough fluctuation, so its
-# intervals vary widely.
+# The first neuron fires at nearly equal intervals. The second neuron waits for a large enough
+# fluctuation, so its intervals vary widely.
 # </details>
 
 # %%

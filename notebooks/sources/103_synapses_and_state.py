@@ -261,7 +261,7 @@ assert math.isclose(state.adaptation.item(), a)
 # 101, `[T, B, n]` with a batch of B samples, `[200, 1, 1]` below.
 #
 # Suppose the input is a stream and arrives in pieces of 20 ms. In one run, its current gives 9
-# spikes in 200 ms. How many do you get if you run the layer on each piece?
+# spikes in 200 ms. How many spikes do you get if you run the layer on each piece?
 #
 # <details><summary>Make a guess, then open</summary>
 # You would get 9 if each piece continued where the last one stopped. Run it and see.
@@ -280,7 +280,8 @@ print(f"in one run: {whole.sum():.0f} spikes; in pieces: {forgetful.sum():.0f} s
 assert forgetful.sum() == 0 or not full_run
 
 # %% [markdown]
-# None at all. **Find the cause.** It takes 22 ms to reach the threshold, and a piece lasts 20 ms.
+# None at all. **Find the cause.** The neuron takes 22 ms to reach the threshold, and a piece lasts
+# 20 ms.
 #
 # <details><summary>The cause</summary>
 # A call without a state starts at rest. The state that a call returns is never passed on: it is the
@@ -349,8 +350,8 @@ check.count_per_recording(count_per_recording)
 #
 # During training, PyTorch remembers how each number was computed, so that `backward()` can
 # differentiate it. This includes the state. (How a spike can have a gradient:
-# [301](301_surrogate_gradients.ipynb). You may read this section after it.) Here we want the
-# gradient of a single weight $w$. Run a piece, call `backward`, and carry the state to the next
+# [301](301_surrogate_gradients.ipynb). You may read this section after that lesson.) Here we want
+# the gradient of a single weight $w$. Run a piece, call `backward`, and carry the state to the next
 # piece. What happens at the second `backward`?
 
 # %%

@@ -122,7 +122,8 @@ plt.show()
 #
 # $$I_{rh} = g_L\,(V_T - \Delta_T - E_L) .$$
 #
-# It is lower than expected by $g_L \Delta_T$ = 20 pA, the current of the exponential at $V_T$.
+# The rheobase is lower than expected by $g_L \Delta_T$ = 20 pA, the current of the exponential at
+# $V_T$.
 #
 # ## 2. Adaptation as a current
 #
@@ -291,8 +292,8 @@ plt.show()
 # the reset), its potential (middle), and its second burst (right).* **After a reset below the
 # V-nullcline**, $V$ rises, and the next spike comes soon. **After a reset above it**, $V$ first
 # falls, crosses the curve on the left, and turns around: the next spike comes late. The first burst
-# has three spikes, because $w$ starts at 0. Each later burst has two: the first reset lands below
-# the blue curve, the second above it.
+# has three spikes, because $w$ starts at 0. Each later burst has two spikes: the first reset lands
+# below the blue curve, the second above it.
 #
 # ### Exercise 3: Stop the bursts (6 min)
 #

@@ -519,11 +519,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the difference between the spike times of two runs that start a millionth of a
-# pA apart.* In the adapting neuron it stays below a millionth of a ms, and dies away. In the
-# irregular one it grows exponentially for about 400 ms, to about 1 ms. In the end the trains differ
-# by up to an interval: this is [chaos](../docs/glossary.md#chaos). So the spike times of two
-# correct simulations cannot agree for long, and a test that demands this is wrong. Their statistics
-# do agree: with both values of `dt`, mean interval and CV are the same to within 2 %.
+# pA apart.* In the adapting neuron the difference stays below a millionth of a ms, and dies away.
+# In the irregular neuron it grows exponentially for about 400 ms, to about 1 ms. In the end the
+# trains differ by up to an interval: this is [chaos](../docs/glossary.md#chaos). So the spike times
+# of two correct simulations cannot agree for long, and a test that demands this is wrong. The
+# statistics of the trains do agree: with both values of `dt`, mean interval and CV are the same to
+# within 2 %.
 #
 # ## Summary
 #

@@ -174,7 +174,8 @@ plt.show()
 # *The figure shows the RMS error over 200 digits against T (the overline denotes the mean over all
 # pixels), and the standard deviation against the brightness; grey: the formulas.* On log-log axes
 # the error falls with a slope of -0.50<!-- slope 0.02 -->; at T = 64 it is
-# 3.3<!-- error_64_percent 0.1 --> % of the range. It is largest for middle greys.
+# 3.3<!-- error_64_percent 0.1 --> % of the range. The standard deviation is largest for middle
+# greys.
 #
 # ### Exercise 1: How many steps? (4 min)
 #

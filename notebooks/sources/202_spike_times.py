@@ -130,7 +130,7 @@ plt.show()
 #
 # T steps give T values, spaced $w = 1/(T-1)$ apart. Rounding errors are spread evenly from $-w/2$
 # to $w/2$, so their standard deviation is $w/\sqrt{12}$. With T = 17 every grey level of the digits
-# lies on this grid, and the error is 0. With T = 16 only black and white do.
+# lies on this grid, and the error is 0. With T = 16 only black and white lie on it.
 #
 # </details>
 
@@ -174,9 +174,9 @@ plt.show()
 #
 # ### Exercise 1: Bits per spike (4 min)
 #
-# A brightness with K equally likely levels carries $\log_2 K$ bits. Code (a) sends level
-# k = 0 ... K-1 as k spikes. Code (b) sends exactly one spike, in one of K steps (black fires, too).
-# For both, return the bits divided by the mean number of spikes.
+# A brightness with K equally likely levels carries $\log_2 K$ bits. Code (a) sends level k = 0 ...
+# K-1 as k spikes. Code (b) sends exactly one spike, in one of K steps (black fires, too). For both
+# codes, return the bits divided by the mean number of spikes.
 
 
 # %% tags=["exercise"]
@@ -201,7 +201,7 @@ if check.bits_per_spike(bits_per_spike):
 # <details><summary>Answers</summary>
 #
 # 1. The first-spike error.
-# 2. The picture from Poisson spikes: only they are random.
+# 2. The picture from Poisson spikes: only these spikes are random.
 # 3. T = 2.
 #
 # </details>
@@ -282,8 +282,8 @@ assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouette
 # with the right decoder shows what is lost with the spike times.
 #
 # **Reading a Poisson code by its first spikes** (bottom left) makes the picture far too bright, and
-# yet 89<!-- poisson_first_percent 2 --> % of the digits are read correctly; from counts it is
-# 98<!-- poisson_count_percent 1 --> %. Why does the wrong decoder work here?
+# yet 89<!-- poisson_first_percent 2 --> % of the digits are read correctly; from counts,
+# 98<!-- poisson_count_percent 1 --> % are. Why does the wrong decoder work here?
 #
 # <details><summary>Make a guess, then open</summary>
 #
@@ -465,9 +465,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the accuracy of three codes against time and against spikes; dashed: clean
-# pictures, dotted: chance.* In 5 ms the first-spike code reaches
-# 98<!-- first_5ms_percent 1 --> %, with 33<!-- first_spikes 1 --> spikes. The rate code at 1000 Hz
-# reaches 96<!-- rate_5ms_percent 1 --> %, with 98<!-- rate_5ms_spikes 2 --> spikes (in 2 ms both
+# pictures, dotted: chance.* In 5 ms the first-spike code reaches 98<!-- first_5ms_percent 1 --> %,
+# with 33<!-- first_spikes 1 --> spikes. The rate code at 1000 Hz reaches
+# 96<!-- rate_5ms_percent 1 --> %, with 98<!-- rate_5ms_spikes 2 --> spikes (in 2 ms both codes
 # reach 92<!-- first_2ms_percent 1 --> %). At 100 Hz it reaches 44<!-- slow_5ms_percent 2 --> %, and
 # needs 129 ms for 95<!-- slow_129ms_percent 1 --> %.
 #

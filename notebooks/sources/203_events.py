@@ -127,8 +127,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the brightness that one pixel sees while the digit passes, and its events.* ON
-# events come about once per ms where the brightness rises fast (90 to 100 ms). Where it rises
-# slowly, by less than one threshold, there are none.
+# events come about once per ms where the brightness rises fast (90 to 100 ms). Where the brightness
+# rises by less than one threshold, there are no events.
 #
 # ### Exercise 1: Rebuild the signal (3 min)
 #
@@ -234,11 +234,11 @@ assert (n_events <= path / fine).all()
 
 # %% [markdown]
 # *The figure shows the largest error of the rebuilt film against the speed (dotted: threshold/dt),
-# and the number of events of a slow passage against the threshold.* Up to threshold/dt the error is
-# at most the threshold; beyond, it rises steeply. The number of events is at most the sum of all
-# changes, up and down, divided by the threshold. So a small threshold is accurate, but sends many
-# events and cannot follow fast changes. Here a smaller `dt` helps, unlike in
-# [201](201_rate_codes.ipynb).
+# and the number of events of a slow passage against the threshold.* Up to a speed of threshold/dt
+# the error is at most the threshold; at higher speeds it rises steeply. The number of events is at
+# most the sum of all changes, up and down, divided by the threshold. So a small threshold is
+# accurate, but sends many events and cannot follow fast changes. Here a smaller `dt` helps, unlike
+# in [201](201_rate_codes.ipynb).
 #
 # ### Exercise 2: Choose the threshold (4 min)
 #
@@ -455,8 +455,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows ON minus OFF per pixel: the RMS over 100 recordings against time, and the sum of
 # one recording after each saccade (ON red, OFF blue, full colour: 4 or more).* In the first saccade
-# the picture moves away, and the sums grow. In the third it comes back, and the sums fall to an RMS
-# of 0.6<!-- left_end 0.05 --> events per pixel.
+# the picture moves away, and the sums grow. In the third saccade it comes back, and the sums fall
+# to an RMS of 0.6<!-- left_end 0.05 --> events per pixel.
 #
 # ## 7. What does a reader need to know?
 #
@@ -552,7 +552,7 @@ if full_run and on_nmnist:
 # and OFF counts the reader gets 85<!-- on_off 1.5 --> % right; without the polarity, about the
 # same. With separate saccades it gets 94<!-- per_saccade 1.5 --> %, in the control
 # 78.5<!-- random_groups 2 --> %: more numbers alone do not help, and may hurt. So *when* an event
-# came matters: each saccade shows different edges. (Whether its exact ms matters was not tested.)
+# came matters: each saccade shows different edges. (Whether the exact ms matters was not tested.)
 # What is left of ON minus OFF still gives 66.5<!-- net 2 --> %.
 #
 # After 30 ms the accuracy is 90<!-- soon_30 1.5 --> %, about two standard errors higher than with

@@ -523,8 +523,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the hidden neurons' rates for the two classes, one dot per neuron (left), and
 # the weights along all paths (right, scaled).* Before training the neurons hardly prefer either
-# class. Afterwards all neurons that still fire prefer one. Together they compute the rule (cosine
-# 0.998<!-- likeness 0.004 -->).
+# class. Afterwards all neurons that still fire prefer one class. Together they compute the rule
+# (cosine 0.998<!-- likeness 0.004 -->).
 #
 # ### The library does the same
 #
@@ -651,13 +651,13 @@ if check.reached(reached):
 # ### A harder case
 #
 # So far learning was easy: the read-out learns without a surrogate, and the gradient crosses only
-# one layer of spikes. The network below reads the digits 0 to 4 with *two* hidden layers. Its
-# read-out is frozen at its initial weights, and it is trained for only 40 updates.
+# one layer of spikes. The network below reads the digits 0 to 4 with *two* hidden layers. The
+# read-out keeps its initial weights, and the rest is trained for only 40 updates.
 #
 # - Drag the slope of "fast_sigmoid" to both ends. Which bump learns faster, the wide or the narrow
 #   one?
-# - Choose "triangle" at slope 100. How close to the threshold must a potential be to learn, and how
-#   far does the network come?
+# - Choose "triangle" at slope 100. How close to the threshold must a potential be to get a
+#   gradient, and how well does the network learn?
 #
 # <details><summary>Answers</summary>
 #

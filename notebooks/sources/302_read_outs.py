@@ -62,9 +62,9 @@ n_seeds = 3  # networks of each kind wherever kinds are compared
 # ## 1. The network of the last lesson
 #
 # The task is that of [301](301_surrogate_gradients.ipynb): 32 independent numbers $x_k$, uniform
-# between 0 and 1, come in a Poisson code of 25 steps. Do the large ones tend to stand at the end?
-# `SpikingMLP` takes the name of its [read-out](../docs/glossary.md#read-out); "mean" averages the
-# currents of the output units.
+# between 0 and 1, come in a Poisson code of 25 steps. Do the large numbers tend to stand at the
+# end? `SpikingMLP` takes the name of its [read-out](../docs/glossary.md#read-out); "mean" averages
+# the currents of the output units.
 
 # %%
 n_train, n_test = (3276, 8192) if full_run else (128, 128)  # samples
@@ -159,10 +159,10 @@ assert abs(loss_silent["silent, triangle"][-1] - math.log(2)) < 0.01
 #
 # ### Exercise 1: The opposite illness (6 min)
 #
-# `build()` makes a healthy network, always with the same weights. Make one, and change its hidden
-# weights or biases so that `diagnose` calls the layer *saturated*: its neurons fire at nearly every
-# step. Then make a second one with an option of `LIFLayer`, `build(option=...)`, and load the
-# weights of the first (`load_state_dict`). Choose the option so that `diagnose` no longer
+# `build()` makes a healthy network, always with the same weights. Make such a network, and change
+# its hidden weights or biases so that `diagnose` calls the layer *saturated*: its neurons fire at
+# nearly every step. Then make a second one with an option of `LIFLayer`, `build(option=...)`, and
+# load the weights of the first (`load_state_dict`). Choose the option so that `diagnose` no longer
 # complains.
 
 
@@ -342,7 +342,7 @@ if check.shortest_code(shortest_code):
 # - "rate", "trace", "first": output neurons that spike, read by their count, by a trace that
 #   decays, or by the time of their first spike.
 #
-# A seventh is common: let the currents charge a potential without a leak, and average this
+# A seventh read-out is common: let the currents charge a potential without a leak, and average this
 # **potential** over time.
 
 
@@ -409,13 +409,13 @@ ax.legend(loc="lower center")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the test accuracy with each read-out, one dot per network.* Three read-outs
-# have output neurons that spike. "first" is at 85<!-- readout_first 3 --> %: it decides at the
-# first output spike, while this code needs all of its 25 steps. With "rate" and "trace" some
-# networks do as well as the others. In the worst one, with "trace", one output neuron never fires,
-# so the answer is always the same: here the output is silent, not the hidden layer.
+# *The figure shows the test accuracy with each read-out, one dot per network.* Three read-outs have
+# output neurons that spike. "first" is at 85<!-- readout_first 3 --> %: it decides at the first
+# output spike, while this code needs all of its 25 steps. With "rate" and "trace" some networks do
+# as well as with the other read-outs. In the worst one, with "trace", one output neuron never
+# fires, so the answer is always the same: here the output is silent, not the hidden layer.
 #
-# The other four lie within two points. Yet with every seed the mean current
+# The other four read-outs lie within two points of each other. Yet with every seed the mean current
 # (91.6<!-- readout_mean 0.3 --> %) beats the last potential (91.0<!-- readout_last 0.3 --> %),
 # which beats the mean potential (90.4<!-- readout_mean_potential 0.4 --> %).
 #
@@ -429,8 +429,8 @@ plt.show()
 # $$T_\mathrm{eff} = \frac{(\sum_t u_t)^2}{\sum_t u_t^2}$$
 #
 # steps of equal weight. With $T_\mathrm{eff}$, the arcsine law gives the ceiling for that read-out,
-# if each hidden spike reports on its own step only. (It also reports on earlier ones, but for these
-# read-outs the difference is small.)
+# if each hidden spike reports on its own step only. (Spikes also report on earlier steps, but for
+# these read-outs the difference is small.)
 
 # %%
 t = torch.arange(n_steps)
@@ -472,9 +472,10 @@ plt.show()
 # ceiling of their read-out (right; dotted: equal).* Weights that fall linearly from $T$ to 1 leave
 # $T_\mathrm{eff} \approx \frac34 T$ and lower the ceiling from 91.2 to
 # 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within about
-# 0.4<!-- largest_gap 0.2 --> points of *its* ceiling. (They lie above it because all are tested on
-# the same 8192 samples, on which a perfect decoder also exceeds its ceiling.) From mean current to
-# mean potential the formula predicts a loss of 1.2 points, and the networks lose about as much.
+# 0.4<!-- largest_gap 0.2 --> points of *its* ceiling. (The networks lie above their ceilings
+# because all are tested on the same 8192 samples, on which perfect decoders exceed theirs, too.)
+# From mean current to mean potential the formula predicts a loss of 1.2 points, and the networks
+# lose about as much.
 #
 # ### Exercise 4: The best leak (4 min)
 #
@@ -500,8 +501,8 @@ if check.step_weights(step_weights):
 # ## 7. Change the code: one spike per input
 #
 # The [time-to-first-spike](../docs/glossary.md#time-to-first-spike) code
-# ([202](202_spike_times.ipynb)) spends one spike per input, earlier for larger values. It is not
-# random, only rounded to 25 steps. A decoder that reads the times reaches
+# ([202](202_spike_times.ipynb)) spends one spike per input, earlier for larger values. This code is
+# not random, only rounded to 25 steps. A decoder that reads the times reaches
 # 98.6<!-- ceiling_ttfs 0.3 --> %.
 
 
@@ -518,8 +519,8 @@ print(f"decoder that reads the times: {best_ttfs:.3f}")
 # <details><summary>Make a guess, then open: what accuracy does our network reach on this better
 # code?</summary>
 #
-# A much lower one, in the same 8 epochs. Whatever its value, each input delivers the same charge
-# once. Only the *time* of the spike tells the value.
+# A much lower accuracy, in the same 8 epochs. Whatever its value, each input delivers the same
+# charge once. Only the *time* of the spike tells the value.
 # </details>
 
 # %%
@@ -530,8 +531,8 @@ print(f"loss {loss_unmatched[0]:.3f} -> {loss_unmatched[-1]:.3f}, accuracy {acc_
 
 # %% [markdown]
 # The neuron has to turn times into charges. Give it a synapse whose current never decays,
-# `tau_syn=math.inf`. An input that fires at step $t$ then delivers current for $T - t$ steps. Its
-# charge is nearly proportional to its value.
+# `tau_syn=math.inf`. An input that fires at step $t$ then delivers current for $T - t$ steps, so
+# its charge is nearly proportional to its value.
 
 # %%
 pulse = torch.zeros(n_steps, 2, 1)
@@ -582,12 +583,12 @@ plt.show()
 #
 # With the Poisson code the lasting synapse costs accuracy (88<!-- mismatched 1 --> % against 91 %),
 # partly because, like the mean potential, it weights early spikes more. This explains about one of
-# the three points.
+# the three lost points.
 #
 # ### A loss that cannot see time
 #
 # Suppose that ten output neurons fire once each, and the right one (class 3) fires first. Score
-# them by their counts, and by their times.
+# these neurons by their counts, and by their times.
 
 # %%
 times = torch.tensor([9, 14, 11, 2, 17, 8, 12, 15, 6, 18])  # step of each class's spike

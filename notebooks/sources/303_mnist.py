@@ -173,8 +173,8 @@ print(f"first layer at each step: {share_each:.0%} of all multiplications; once:
 
 # %% [markdown]
 # On MNIST the first layer would take 85<!-- share_each 1 --> % of all multiplications if computed
-# at each step. Computed once, it takes 19<!-- share_once 1 --> %. (This counts multiplications by
-# zero in the later layers, too. Section 7 counts differently.)
+# at each step. Computed once, the layer takes 19<!-- share_once 1 --> %. (This counts
+# multiplications by zero in the later layers, too. Section 7 counts differently.)
 #
 # ## 3. A mistake that raises no error
 #
@@ -217,9 +217,9 @@ ax.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the loss over the first 60 batches with the two values of tau.* Both start at
-# $\ln 10$ and fall, to 0.7<!-- tail_right 0.15 --> with 20 ms and to 1.4<!-- tail_wrong 0.3 -->
-# with 0.02 ms. By itself, the upper curve looks like slow learning.
+# *The figure shows the loss over the first 60 batches with the two values of tau.* Both losses
+# start at $\ln 10$ and fall, to 0.7<!-- tail_right 0.15 --> with 20 ms and to
+# 1.4<!-- tail_wrong 0.3 --> with 0.02 ms. By itself, the upper curve looks like slow learning.
 
 # %%
 probe = constant_encode(train[:256][0], n_steps), train[:256][1]
@@ -393,8 +393,8 @@ if check.lesion(lesion):
 # cost?</summary>
 #
 # Three steps are as good as all 25. Poisson spikes cost up to half a point at two or three steps,
-# and nothing later. Their noise falls as $1/\sqrt T$, and most of MNIST's pixels are nearly 0 or 1,
-# so the draws are hardly random.
+# and nothing later. The noise of Poisson spikes falls as $1/\sqrt T$, and most of MNIST's pixels
+# are nearly 0 or 1, so the draws are hardly random.
 # </details>
 
 # %%
@@ -475,8 +475,8 @@ print(f"test accuracy: ordinary {acc_ordinary:.2%}, spiking {result['acc']:.2%}"
 # %% [markdown]
 # With 97.5<!-- acc_ordinary 0.4 --> % the ordinary network is as good as the spiking one. Now count
 # operations per picture. The ordinary network multiplies once with each weight. The spiking network
-# does so only in the first layer, which gets currents. In later layers, each spike adds a column of
-# weights.
+# multiplies only in the first layer, which gets currents. In later layers, each spike adds a column
+# of weights.
 #
 # <details><summary>Make a guess, then open: which of the two does less?</summary>
 #
@@ -515,8 +515,8 @@ plt.show()
 #
 # Feed the output currents into LIF neurons, as for the raster above. The answer is the class that
 # fires first, and its time is the time of that spike: 1 ms for the first step. If several classes
-# fire at once, take the one with the largest sum of currents so far. If none ever fires, answer at
-# `n_steps`, by the sum over all steps. Use `jarvis.first_spike_decode`.
+# fire at once, take the one with the largest sum of currents so far. If no class ever fires, answer
+# at `n_steps`, by the sum over all steps. Use `jarvis.first_spike_decode`.
 
 
 # %% tags=["exercise"]

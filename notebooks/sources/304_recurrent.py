@@ -135,7 +135,7 @@ plt.show()
 #   ignores time
 # - **feed-forward**: a hidden layer of LIF neurons with a time constant of 20 ms, read by its mean
 #   rates
-# - **recurrent**: the same with weights between the hidden neurons. With 100 hidden neurons,
+# - **recurrent**: the same, but with weights between the hidden neurons. With 100 hidden neurons,
 #   against 158 in the feed-forward network, it has almost the same number of weights.
 
 
@@ -330,7 +330,7 @@ plt.show()
 # their order.
 #
 # How often is a reader right if it recognises both digits, but cannot tell their order? If the
-# digits are the same, it is right. If not, it has to guess.
+# digits are the same, the reader is right. If not, the reader has to guess.
 #
 # ### Exercise 2: The ceiling without memory (4 min)
 #
@@ -387,15 +387,15 @@ plt.show()
 # 82<!-- order_rec 3 --> % on average.
 #
 # **The best reader has neither hidden neurons nor spikes**: two counts, read out linearly, reach
-# 86<!-- order_two 3 --> %. They get for free what the networks must learn: where the first part
-# ends, and how to keep it without loss. So the figure shows how well spikes *can* remember, not
-# that they are the best way to answer this question.
+# 86<!-- order_two 3 --> %. The counts get for free what the networks must learn: where the first
+# part ends, and how to keep it without loss. So the figure shows how well spikes *can* remember,
+# not that they are the best way to answer this question.
 #
 # ## 4. The test recordings, once
 #
 # The learning rate, the number of updates and the size of the networks were chosen on these folds,
 # so the numbers are a little too good. The 100 test recordings had no part in any choice. Pair each
-# of them as the first digit with each as the second, and test the trained networks.
+# recording as the first digit with each as the second, and test the trained networks.
 
 
 # %%
@@ -558,9 +558,9 @@ for factor, slope in settings:
 assert not report.healthy
 
 # %% [markdown]
-# It finds a problem in the last network. To see why, measure the gradient that reaches the input of
-# each step. For this measurement, the scores depend only on the spikes of the *last* step, so the
-# gradient has to travel through all steps.
+# `diagnose` finds a problem in the last network. To see why, measure the gradient that reaches the
+# input of each step. For this measurement, the scores depend only on the spikes of the *last* step,
+# so the gradient has to travel through all steps.
 
 
 # %%
@@ -589,9 +589,9 @@ plt.show()
 # *The figure shows the size of the gradient with respect to the input of each step, for a read-out
 # of the last step.* With the narrow bump the gradient hardly passes the recurrent weights: it
 # follows the leak, by a factor of $e^{-10/20} = 0.61$ per step. Few potentials lie under the bump.
-# With the wide bump the recurrent weights count. If they are three times as large, the gradient
-# stays within a factor of 11<!-- level 6 --> over 300 ms; if they are ten times as large, it grows
-# by 5.2<!-- powers 0.5 --> powers of ten. Yet networks learn with the narrow bump, probably because
+# With the wide bump the recurrent weights count. With three times the weights, the gradient stays
+# within a factor of 11<!-- level 6 --> over 300 ms; with ten times the weights, it grows by
+# 5.2<!-- powers 0.5 --> powers of ten. Yet networks learn with the narrow bump, probably because
 # training uses the mean over time: the loss sends a gradient to every step directly. ([Clipping the
 # gradient](../docs/glossary.md#gradient-clipping) keeps one bad batch from ruining the weights.)
 #

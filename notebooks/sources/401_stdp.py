@@ -180,7 +180,7 @@ plt.show()
 # *The figure shows the spikes (marks) and both traces (above), and the change of the weight
 # (below).* Both traces must decay first. The order of lines 2 to 4 matters only when both neurons
 # fire **in the same step**, as at 131 ms. Such a pair counts as pre before post, with $s = 0$,
-# because a neuron of `jarvis` responds to the input of step $t$ within the same step.
+# because a `jarvis` neuron responds to input within the same step.
 #
 # ### Exercise 2: Write the rule from memory (8 min)
 #
@@ -382,14 +382,15 @@ plt.show()
 # %% [markdown]
 # *The figure shows measured changes (dots with standard errors) and the predictions of three rules
 # (lines).* The measured changes rise steeply with the rate. The predictions of the pair rule fall
-# (left). With the best amplitudes they stay flat for one order and rise far too little for the
-# other (middle).
+# (left). With the best amplitudes its predictions stay flat for one order of the spikes, and rise
+# far too little for the other order (middle).
 #
 # **The repair** takes three spikes into account. Post gets a second, slower trace $o_2$ (114 ms),
-# which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. It is read just before the new spike
-# of post enters. Depression stays the same. This [triplet rule](../docs/glossary.md#triplet-rule)
-# has one more free parameter, and its constants were fitted to these very data. The error falls
-# from 7.6<!-- misfit_pair 0.1 --> to 0.4<!-- misfit_triplet 0.1 -->.
+# which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. This trace is read just before the
+# new spike of post enters. Depression stays the same. This [triplet
+# rule](../docs/glossary.md#triplet-rule) has one more free parameter, and its constants were fitted
+# to these very data. The error falls from 7.6<!-- misfit_pair 0.1 --> to
+# 0.4<!-- misfit_triplet 0.1 -->.
 #
 # ### Exercise 4: Predict the change at any rate (8 min)
 #
@@ -420,7 +421,7 @@ if check.per_period(per_period):
 # 1. A pair of spikes changes a weight by $\pm A\,e^{-|s|/\tau}$: up if pre came first.
 # 2. A trace replaces the list of earlier spikes.
 # 3. Hard bounds stop a weight at 0 or 1; soft bounds slow it down.
-# 4. Between unrelated neurons, a weight drifts with the area of the window.
+# 4. Between unrelated neurons, the window's area sets a weight's drift.
 # 5. The pair rule fails at high rates, whatever its amplitudes; a triplet term repairs this.
 #
 # ## Further reading

@@ -16,10 +16,9 @@
 # A thousand inputs fire at random. Now and then the same 50 ms of spikes recur, and nobody tells
 # the neuron when. You watch it fail twice, and then succeed. Controls show what it has learned.
 #
-# **Time.** 50 minutes for you, 2 minutes for the machine.
-# **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
-# [101](101_leaky_neuron.ipynb).
-# **Leads to.** [403](403_features.ipynb) The same in pictures, and learning from reward.
+# **Time.** 50 minutes for you, 2 minutes for the machine. **You need.** [401](401_stdp.ipynb), for
+# traces and the drift of a weight; the neuron of [101](101_leaky_neuron.ipynb). **Leads to.**
+# [403](403_features.ipynb) Patterns in pictures, and learning from reward.
 #
 # ## Objectives
 #
@@ -288,8 +287,8 @@ plt.show()
 # 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
 # it finds nothing: this neuron has learned *when* inputs fire.
 #
-# One stream proves little. Try 10<!-- streams 0 --> more, each with its own pattern, noise and
-# shuffled control.
+# One stream proves little. Try 10<!-- streams 0 --> more streams, each with its own pattern, noise
+# and shuffled control.
 
 # %%
 found = {"pattern": [], "times shuffled": []}
@@ -345,7 +344,7 @@ if check.jitter(jitter):
 # %% [markdown]
 # <details><summary>How precisely, then?</summary>
 # To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all of
-# them. It responds to the first few ms of the pattern, which jitter smears out.
+# them. The neuron responds to the first few ms of the pattern, which jitter smears out.
 # </details>
 #
 # ## 4. Which synapses win?
@@ -388,9 +387,9 @@ assert not full_run or early.mean() > 0.8 > 0.4 > later.mean()
 # orange (left), and each input's weight against the time at which it first fires in the pattern
 # (right).* After learning, noise alone leaves the neuron below its threshold, and the pattern makes
 # it fire at once. Inputs that fire in the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->.
-# Those from 5 to 20 ms come too late each time, and have fallen to 0.21<!-- later 0.02 -->. The
-# grey inputs do not fire in the pattern. They gain, because they can fire just before it, but not
-# in the 50 ms after its start.
+# Inputs that fire at 5 to 20 ms come too late each time, and their mean weight has fallen to
+# 0.21<!-- later 0.02 -->. The grey inputs, which do not fire in the pattern, gain weight: they can
+# fire just before a pattern, but not in the 50 ms after its start.
 #
 # ### Exercise 3: Predict who gains (8 min)
 #
@@ -423,13 +422,13 @@ if check.gains(gains):
 # patterns?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. Nothing tells a neuron what the others do, and a pattern that is easy to find for one is easy
-# for all.
+# No. Nothing tells a neuron what the others do, and a pattern that one neuron finds easily, all
+# find easily.
 # </details>
 #
 # The remedy is one line in `listen`: each spike lowers the potential of all *other* neurons, here
-# by four thresholds. The first to fire keeps the others from firing, and so from learning its
-# pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition); the result is
+# by four thresholds. The first neuron to fire keeps the others from firing, and so from learning
+# its pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition); the result is
 # called [winner-take-all](../docs/glossary.md#winner-take-all).
 
 
@@ -477,11 +476,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the share of slots in which each neuron fires, for each pattern and for slots
-# without one (last quarter of the first stream).* Without inhibition two neurons respond to the
-# same pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some pattern
-# has several neurons, and in 7<!-- gaps 0 --> some pattern has none. With inhibition both are rare;
-# a pattern has no neuron in 1<!-- gaps_inhibition 0 --> stream. In return, hits fall a little, and
-# neurons fire more often outside the patterns.
+# without a pattern (last quarter of the first stream).* Without inhibition two neurons respond to
+# the same pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some
+# pattern has several neurons, and in 7<!-- gaps 0 --> some pattern has no neuron. With inhibition
+# both faults are rare; some pattern lacks a neuron in 1<!-- gaps_inhibition 0 --> stream. In
+# return, hits fall a little, and neurons fire more often outside the patterns.
 #
 # ### Exercise 4: Push the others down (4 min)
 #

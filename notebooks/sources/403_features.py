@@ -101,8 +101,8 @@ plt.show()
 #
 # A layer of 40 [feature maps](../docs/glossary.md#feature-map) receives these spikes. Each map
 # applies the same 5x5 weights for ON cells and 5x5 for OFF cells at all positions. Neurons add up
-# the weights of inputs that have fired, and fire at a threshold. The first to fire win, and keep
-# their neighbours and the rest of their map from firing. (`n_winners` limits the winners per
+# the weights of inputs that have fired, and fire at a threshold. The first neurons to fire win, and
+# keep their neighbours and the rest of their map from firing. (`n_winners` limits the winners per
 # picture; the threshold rises with each win and decays back to `theta_rest`.) Only winners learn,
 # by the *order* of spikes (Kheradpisheh et al. 2018):
 #
@@ -209,7 +209,7 @@ ax.set(xlabel="epoch", ylabel="$C_l$, mean of w (1 - w)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows $C_l$ after each epoch, on a logarithmic scale.* It rises from
+# *The figure shows $C_l$ after each epoch, on a logarithmic scale.* $C_l$ rises from
 # 0.156<!-- c_first 0.001 --> to 0.177<!-- c_highest 0.001 -->, and falls to
 # 0.003<!-- c_last 0.0005 -->.
 #
@@ -388,7 +388,7 @@ plt.show()
 #
 # ### Exercise 4: Wait long enough (4 min)
 #
-# With which time constant is a share `share` of the eligibility trace left after `delay` ms?
+# Which time constant leaves a share `share` of the eligibility trace after `delay` ms?
 
 
 # %% tags=["exercise"]
@@ -454,7 +454,7 @@ plt.show()
 #
 # <details><summary>Make a guess, then open</summary>
 # A reward that is never negative strengthens nearly every synapse with a trace, even those onto the
-# neuron that lost. Synapses for right responses reach 1 first, but the others catch up.
+# neuron that lost. Synapses for right responses reach 1 first, but the other synapses catch up.
 # </details>
 #
 # - The prediction error (blue) is negative after a mistake, and near 0 when all goes as expected.

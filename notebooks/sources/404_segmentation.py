@@ -500,7 +500,7 @@ if check.count_groups(count_groups):
 # here with a tolerance of one pixel. What is it if no pixel is marked, and if all are marked?
 #
 # <details><summary>Make a guess, then open</summary>
-# It is 0 in both cases. The accuracy is 99.9 % if nothing is marked.
+# Informedness is 0 in both cases. The accuracy is 99.9 % if nothing is marked.
 # </details>
 #
 # Compare the network with two rivals: one trained on scenes of which a third are empty, and a
@@ -564,8 +564,8 @@ if check.informedness(informedness):
 # 3. The binomial law tells how often noise alone reaches a threshold.
 # 4. HULK decodes each class spike, ASH records its features, SMASH joins spikes that belong
 #    together.
-# 5. Marking every event has an excellent informedness. IoU, pairs and false alarms are harder to
-#    fool.
+# 5. Marking every event gives an excellent informedness. IoU, pairs told apart and false alarms are
+#    harder to fool.
 #
 # ## Further reading
 #

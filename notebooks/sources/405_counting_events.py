@@ -62,9 +62,9 @@ n_figures = 1200  # scenes of section 5 to learn from
 # %% [markdown]
 # ## 1. What is there to beat?
 #
-# Measure the network of lesson 404 on 150 unseen scenes, by the mean
-# [IoU](../docs/glossary.md#intersection-over-union) of its masks, the share of pairs that come out
-# as two, and the false alarms in empty scenes.
+# Measure the network of lesson 404 on 150 unseen scenes: the mean
+# [IoU](../docs/glossary.md#intersection-over-union) of its masks, the share of satellite pairs told
+# apart, and the false alarms in empty scenes.
 
 # %%
 n_few = n_test // 9 * 3  # scenes at each noise level, and as many to choose numbers by
@@ -220,7 +220,7 @@ if check.velocity(velocity):
         print(f"{vy:+.2f} rows and {vx:+.2f} columns per frame")
 
 # %% [markdown]
-# ## 4. Where does each of them break?
+# ## 4. Where does each method break?
 #
 # First change the noise, and nothing else. Both methods were tuned at 0.5 %.
 
@@ -247,9 +247,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows three measures against the noise, each on 48 scenes, 16 of them empty and 16
-# with a pair.* Up to 1 % little changes. At 2 %, four times the noise in training, noise alone
-# makes conv3 fire: 75<!-- network_false_alarms_2 2 --> % of the empty scenes give a false alarm,
-# and the IoU falls to 0.47<!-- network_mean_iou_2 0.01 -->. The detector still has
+# with a pair.* Up to 1 % noise, little changes. At 2 %, four times the noise in training, noise
+# alone makes conv3 fire: 75<!-- network_false_alarms_2 2 --> % of the empty scenes give a false
+# alarm, and the IoU falls to 0.47<!-- network_mean_iou_2 0.01 -->. The detector still has an IoU of
 # 0.78<!-- detector_mean_iou_2 0.01 -->, and no false alarm.
 #
 # Now change the distance: each scene contains two satellites, whose paths may touch. To make them
@@ -269,9 +269,10 @@ for name, method in methods.items():
 
 # %% [markdown]
 # The network tells 62<!-- network_two_crowded 2 --> % of these pairs apart, the detector
-# 90<!-- detector_two_crowded 2 --> %. Both fail more often, mostly because one mask includes pixels
-# of both satellites. The network's window of 40x40 pixels covers most of the picture. Neither tells
-# *what* it has found. The network could learn several classes; the detector sees only density.
+# 90<!-- detector_two_crowded 2 --> %. Both methods fail more often, mostly because one mask
+# includes pixels of two satellites. The network's window of 40x40 pixels covers most of the
+# picture. Neither method tells *what* it has found. The network could learn several classes; the
+# detector sees only density.
 #
 # ## 5. Scenes in which the densest place misleads
 #
@@ -373,12 +374,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the eight maps that won most, traced back to pixels.* A ring and a star are
-# among them. Others show parts of a figure, or strokes that were together by chance.
+# among them. Other maps show parts of a figure, or strokes that were together by chance.
 #
-# An answer is right if it is "none" where there is none, or the right figure within 6 pixels. With
-# the labels of the validation scenes, the folded cell chooses the map whose highest potential best
-# separates rings from all other scenes, another one for stars, and a threshold below which the
-# answer is "none".
+# An answer is right if it is "none" in a scene without a figure, or names the right figure within 6
+# pixels. With the labels of the validation scenes, the folded cell chooses the map whose highest
+# potential best separates rings from all other scenes, another one for stars, and a threshold below
+# which the answer is "none".
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -425,8 +426,8 @@ assert not full_run or known > 0.9
 #
 # ## 6. Is it the spikes?
 #
-# `tools/figure_study.py` ran six methods on the same scenes. Each was tuned with the positions and
-# classes of the figures in the *validation* scenes.
+# `tools/figure_study.py` ran six methods on the same scenes. Each method was tuned with the
+# positions and classes of the figures in the *validation* scenes.
 
 # %%
 study = {}
@@ -479,7 +480,7 @@ plt.show()
 # <details><summary>Compute it, then open</summary>
 # The half-widths are 1.5 and 1.0 points, and that of the difference is 1.8. So the difference lies
 # between 0.2 and 3.8 points, just above 0. But both methods answered the same scenes, so this
-# interval is too wide if they fail on the same ones. Seeds differ, too: k-means has 96.7 to 99.7 %.
+# interval is too wide if they tend to fail together. Seeds differ, too: k-means has 96.7 to 99.7 %.
 # </details>
 
 

@@ -212,7 +212,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the spike time near the smallest weight, and the size of its derivative on
 # logarithmic scales.* The curve ends at a finite time, $\tau\ln 2 = 6.9$ ms, and its slope grows
-# without bound, as one over the square root of the distance.
+# without bound, as one over the square root of the distance from the smallest weight.
 #
 # A spike that is about to disappear has a huge gradient, so training needs a bound (`min_slope` of
 # `FirstSpikeParams`, or clipping). A missing spike has **no gradient**: no exact gradient of a
@@ -303,9 +303,9 @@ plt.show()
 #
 # ## 5. One adjoint by hand
 #
-# A neuron has two inputs. The first spikes at 0 ms, with a delay of $d_1 = 1$ ms; the second spikes
-# at 2 ms, with a delay of $d_2 = 0.5$ ms. The loss is the spike time itself, $L = T$. First go
-# forward.
+# A neuron has two inputs. The first input spikes at 0 ms, with a delay of $d_1 = 1$ ms; the second
+# input at 2 ms, with a delay of $d_2 = 0.5$ ms. The loss is the spike time itself, $L = T$. First
+# go forward.
 
 # %%
 w1, w2, d1, d2 = 0.35, 0.25, 1.0, 0.5
@@ -493,8 +493,8 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 #
 # 1. **A spike time is smooth** in weights and delays: for a single input $dT/dw = -(v/w)/\dot v$
 #    and $dT/dd = 1$.
-# 2. **Where a spike disappears**, its gradient grows without bound; a missing spike has none, but
-#    the peak of a silent neuron has one.
+# 2. **Where a spike disappears**, its gradient grows without bound. A missing spike has no
+#    gradient, but a silent neuron's peak has one.
 # 3. **One rule for every event**,
 #    $dx^+ = J\,dx^- + (\partial j/\partial p)\,dp + (J\dot x^- - \dot x^+)\,dt$, applied backward,
 #    gives the adjoint.

@@ -68,13 +68,13 @@ tau = 10.0  # membrane time constant, ms; that of the synapse is half of it
 # - **B**: $\;T = \Delta t\,\bigl(1 + \sum_k (1 - \text{spiked by step } k)\bigr)$, counting the
 #   steps before the spike.
 #
-# PyTorch differentiates both, with a surrogate for $\partial s/\partial v$. Do the derivatives
-# agree?
+# PyTorch differentiates both forms, with a surrogate for $\partial s/\partial v$. Do the
+# derivatives agree?
 #
 # <details><summary>Make a guess, then open</summary>
-# Not even in sign. A surrogate asks: what if there were one more spike, at step k? In A it adds
-# t_k, so T grows. In B it ends the count, so T shrinks. The exact gradient asks: what if this spike
-# came later?
+# Not even in sign. A surrogate asks: what if there were one more spike, at step k? In A this spike
+# adds t_k, so T grows. In B this spike ends the count, so T shrinks. The exact gradient asks: what
+# if this spike came later?
 # </details>
 
 
@@ -162,11 +162,11 @@ plt.show()
 # ### Exercise 1: Write the first spike time (5 min)
 #
 # A neuron may spike more than once. Form B still has the right value, but its `clamp` passes no
-# gradient from the first spike on, so the spike that ends the count gets none. Write the time of
-# the *first* spike for trains with any number of spikes: count a step if there is no spike in it or
-# in any earlier step. The derivative with respect to $s_k$ must be minus `dt` times the number of
-# steps that a spike there would save (or, for the first spike, does save). A train without a spike
-# gets `dt * (len(s) + 1)`.
+# gradient from the first spike on, not even to the spike that ends the count. Write the time of the
+# *first* spike for trains with any number of spikes: count a step if there is no spike in it or in
+# any earlier step. The derivative with respect to $s_k$ must be minus `dt` times the number of
+# steps that a spike in step $k$ would save; for the first spike, the number that it does save. A
+# train without a spike gets `dt * (len(s) + 1)`.
 
 
 # %% tags=["exercise"]
@@ -326,11 +326,11 @@ plt.show()
 # direction, 0 orthogonal, -1 opposite; boxes hold the middle half of the neurons, whiskers all.* At
 # the best slope, 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and
 # 37<!-- wrong 3 --> % of all derivatives have the wrong sign; guessing would give 50 %. For some
-# neurons the surrogate gradient is nearly opposite. A detached reset does not help: at its best
-# slope 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the grid is not to
-# blame: the exact gradient on the grid has 7<!-- control 2 --> % wrong signs, and its box is a line
-# close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid a reset lasts to
-# the end of its step, so each spike delays the next ones.)
+# neurons the surrogate gradient is nearly opposite to the exact gradient. A detached reset does not
+# help: at its best slope 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the
+# grid is not to blame: the exact gradient on the grid has 7<!-- control 2 --> % wrong signs, and
+# its box is a line close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid
+# a reset lasts to the end of its step, so each spike delays the next ones.)
 #
 # Surrogates trained every network of part 3. They answer a different question, *would one more
 # spike help?*, and so they can create spikes, which the exact gradient cannot. But as derivatives
@@ -379,8 +379,9 @@ assert difference[-1] == 0
 
 # %% [markdown]
 # A small change of the weight does not move the spike to another step, so the difference is 0. A
-# larger change moves it by whole steps, so the result depends on $h$. The adjoint applies the rules
-# of 501 to the spikes on the grid, and finds where within its step each one crosses the threshold.
+# larger change moves the spike by whole steps, so the result depends on $h$. The adjoint applies
+# the rules of 501 to the spikes on the grid, and finds where within its step each one crosses the
+# threshold.
 #
 # ### Exercise 2: Find the spike between two steps (6 min)
 #
@@ -460,7 +461,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the largest error of a spike time, and the relative errors of the four
-# gradients, against the step.* They fall about as steeply as the dotted line.
+# gradients, against the step.* The errors fall about as steeply as the dotted line.
 #
 # ### Exercise 3: Measure the order (3 min)
 #

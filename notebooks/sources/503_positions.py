@@ -103,16 +103,16 @@ check.position_gradient(position_gradient)
 # %% [markdown]
 # ## 2. Can a position solve a task?
 #
-# Two inputs lie 10 ms apart. In pattern A the left one spikes 4 ms before the right one, in pattern
-# B 4 ms after it. Two neurons, A and B, receive both inputs with the same fixed weights, and fire
-# only after the second spike has arrived. The neuron that spikes first gives the answer. Neuron B
-# is already where both spikes of pattern B arrive together. Neuron A starts beside neuron B, and
-# the answer to both patterns is B.
+# Two inputs lie 10 ms apart. In pattern A the left input spikes 4 ms before the right input, in
+# pattern B 4 ms after it. Two neurons, A and B, receive both inputs with the same fixed weights,
+# and fire only after the second spike has arrived. The neuron that spikes first gives the answer.
+# Neuron B is already where both spikes of pattern B arrive together. Neuron A starts beside neuron
+# B, and the answer to both patterns is B.
 #
 # ### Exercise 2: Predict the position (4 min)
 #
-# Two inputs lie on a line, at x = 0 and x = `gap` (ms). The left one spikes `lag` ms before the
-# right one. At which x between them do both spikes arrive at the same time?
+# Two inputs lie on a line, at x = 0 and x = `gap` (ms). The left input spikes `lag` ms before the
+# right input. At which x between them do both spikes arrive at the same time?
 
 
 # %% tags=["exercise"]
@@ -484,7 +484,7 @@ record("results/503_positions.json", numbers, full=full_run)
 # 2. **A position can solve a task** with fixed weights: two spikes arrive together where the
 #    difference of their distances equals the difference of their times.
 # 3. **Frozen delays are the control.** On Yin-Yang with five hidden neurons, learned delays beat
-#    frozen ones, and frozen ones are not measurably better than none.
+#    frozen ones, and frozen delays are not measurably better than no delays.
 # 4. **With 15 to 60 hidden neurons** the lead of networks with delays is smaller than with 10.
 #
 # ## Further reading

@@ -248,7 +248,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows where a neuron detects the up-sweep only (blue), the down-sweep only (orange) or
-# neither (white); dots are the channels, triangles the two neurons.* No position detects both.
+# neither (white); dots are the channels, triangles the two neurons.* No position detects both
+# sweeps.
 #
 # ### Exercise 1: Detect a faster sweep (7 min)
 #
@@ -413,8 +414,8 @@ if full_run and as_stated:
 
 # %% [markdown]
 # *The figure shows the loss over the first training steps on a logarithmic axis, one line per
-# network.* It includes the [rate regularisation](../docs/glossary.md#rate-regularisation), so the
-# orange curves begin above the printed loss.
+# network.* This loss includes the [rate regularisation](../docs/glossary.md#rate-regularisation),
+# so the orange curves begin above the printed loss.
 #
 # After one epoch networks from the three starts recognise 15.5<!-- early_naive 0.1 -->,
 # 20.9<!-- early_scaled 0.1 --> and 24.9<!-- early_signs 0.1 --> % of the held-out words, though
@@ -581,7 +582,7 @@ if full_run and as_stated:
 # (Late words lose 1 % of their spikes, so their counts differ a little.) The windows fall to chance
 # or below: they fail because the word has moved, whatever its order. The networks recognise
 # 61.2<!-- later 0.1 --> % of the late words and 31.7<!-- backwards 0.1 --> % of the backwards
-# words. So most of their loss is due to the order.
+# words. So most of what they lose is due to the order.
 #
 # ## 6. How early does it know?
 #
@@ -637,8 +638,8 @@ assert np.allclose(np.array(known["network"])[:, -1], 100 * correct["scaled, sig
 # %% [markdown]
 # *The figure shows the accuracy on held-out words when only their beginning is heard, and the share
 # of spikes sent until then.* At 125 ms, with 13 % of the spikes, the networks have more than a
-# quarter of their final accuracy (chance alone gives 7 %); later the two shares are about equal.
-# After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
+# quarter of their final accuracy (chance alone gives 7 % of it); later the two shares are about
+# equal. After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
 # 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. Counts level off just
 # as early.
 

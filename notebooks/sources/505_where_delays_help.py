@@ -87,9 +87,9 @@ print(f"to learn from: {train}\nto measure on: {val}")
 # %% [markdown]
 # A network with $n$ hidden neurons has a [weight](../docs/glossary.md#synaptic-weight) for each of
 # its synapses: from the 700 channels, and from the other hidden neurons. Delays need numbers of
-# their own. With free delays, each synapse has one; with positions in $D$ dimensions, each neuron
-# and each channel has $D$. More numbers alone may make a network better. So give each kind as many
-# neurons as the same budget pays for.
+# their own. Free delays take one number per synapse; positions in $D$ dimensions take $D$ numbers
+# per neuron and per channel. More numbers alone may make a network better. So give each kind as
+# many neurons as the same budget pays for.
 #
 # ### Exercise 1: Count the parameters (6 min)
 #
@@ -128,9 +128,9 @@ for net, n in widths.items():
     print(f"net {net:4s}{n:3d} neurons, {counted(net, n):,} parameters")
 
 # %% [markdown]
-# **Frozen** delays stay where they were drawn, and only the weights are learned. They still count
-# in the budget: a network with frozen positions learns 21,870 of its numbers, and one with frozen
-# free delays only 11,440.
+# **Frozen** delays stay where they were drawn, and only the weights are learned. Frozen delays
+# still count in the budget: with frozen positions a network learns 21,870 of its numbers, with
+# frozen free delays only 11,440.
 #
 # Random positions give delays of 45 ms on average (standard deviation: 20 ms); the source of these
 # networks draws free delays of 8 ms (standard deviation: 1 ms). Comparing the two would change both
@@ -161,8 +161,8 @@ guess = dict.fromkeys(kinds)  # such as {"no delays": 50.0, ...}
 # Everything else is equal, and as in lesson 504: the words and their order, the rate at the start,
 # weights of both signs, the optimiser. A learned network and its frozen twin begin as the same
 # network. The learning rate of delays and positions (in ms) is 100 times that of the weights. We
-# chose these settings on the same two speakers, for networks with *learned* positions. If they
-# favour any kind, they favour that one.
+# chose these settings on the same two speakers, for networks with *learned* positions. If the
+# settings favour any kind, it is that one.
 
 
 # %%
@@ -451,9 +451,9 @@ if full_run and as_stated:
 # *The figure shows the accuracy of three networks with learned positions (filled) and three with
 # frozen ones (hollow), after their positions were changed and nothing was learned again.*
 #
-# Noise of 5 ms costs little: no position has to be exact. With everything in one point, networks
+# Noise of 5 ms costs little: no position has to be exact. With all neurons in one point, networks
 # with learned positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were
-# never learned keep 41.7<!-- point_frozen 0.1 --> %. *Both* fall far below networks that were
+# never learned keep 41.7<!-- point_frozen 0.1 --> %. *Both* kinds fall far below networks that were
 # trained without delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to
 # be learned nor that delays are needed. Whether a network *needs* delays is answered only by
 # training one without them.
@@ -466,8 +466,8 @@ if full_run and as_stated:
 # ## 5. And in larger networks?
 #
 # Thirty neurons and 1600 words is not much. `tools/delay_study.py` repeats the comparison with 100
-# neurons and all training words. It measures once, on the test words; five seeds are planned for
-# each kind. This cell shows the runs that exist.
+# neurons and all training words. The study measures once, on the test words; five seeds are planned
+# for each kind. This cell shows the runs that exist.
 
 
 # %%
@@ -511,9 +511,10 @@ for name, (a, b) in list(pairs.items())[:4]:
 #
 # On Yin-Yang ([503](503_positions.ipynb)) learning the positions brought
 # 6.8<!-- 503_positions:positions_gain 0.3 --> points, and random positions alone no measurable
-# gain. There a hidden neuron has four input synapses, so four random delays are all it gets. Here
-# it has 700, with delays of all lengths, and the *weights* can choose among them. That is an
-# explanation, not a result; it predicts that learning delays helps more with fewer inputs.
+# gain. On Yin-Yang a hidden neuron has four input synapses, so four random delays are all it gets.
+# On spoken words it has 700, with delays of all lengths, and the *weights* can choose among them.
+# That is an explanation, not a result; it predicts that learning delays helps more with fewer
+# inputs.
 #
 # The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little
 # to choose from, and with a wide start, free delays are 5.2<!-- start 0.1 --> points better

@@ -236,10 +236,10 @@ print("V (mV):", *(f"{v:.4g}" for v in exploded[last - 6 : last + 3]))
 assert np.isnan(exploded[-1])
 
 # %% [markdown]
-# It ends in NaN. Why? With constant conductances, V relaxes towards the mean of section 1, raised
-# by $I/g$, with the time constant $C/g$; $g$ is the sum of all open conductances. Euler's method
-# multiplies the distance from that value by $1 - g\,dt/C$. Beyond $dt = 2C/g$ this factor is below
-# -1: V overshoots, further with each step. During a spike, $g$ is large.
+# Euler's method ends in NaN. Why? With constant conductances, V relaxes towards the mean of section
+# 1, raised by $I/g$, with the time constant $C/g$; $g$ is the sum of all open conductances. Euler's
+# method multiplies the distance from that value by $1 - g\,dt/C$. Beyond $dt = 2C/g$ this factor is
+# below -1: V overshoots, further with each step. During a spike, $g$ is large.
 #
 # **The fix** is the exact step of [101](101_leaky_neuron.ipynb), used four times. At a constant V
 # each gate has an exponential solution; with constant conductances V has one. Update the gates
@@ -367,7 +367,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows V after lifts of 2 to 12 mV.* All or none: 6.4 mV fades, 6.6 mV fires. A larger
-# lift fires earlier, but its peak is hardly higher. Which channels make this response? Look at one
+# lift makes the spike earlier, but hardly higher. Which channels make this response? Look at one
 # spike, started by 10 µA/cm² for 1 ms.
 
 # %%
@@ -416,8 +416,8 @@ plt.show()
 #
 # 1. **Upstroke.** V rises, $m$ opens, sodium flows in, V rises further. This loop needs no input.
 # 2. **Downstroke.** $n$ opens the potassium channels, and $h$ begins to close the sodium channels.
-#    The sodium current dips at the peak, where V is so close to $E_{Na}$ that little drives it. It
-#    grows again as V falls, but the potassium current is larger.
+#    The sodium current dips at the peak, where V is so close to $E_{Na}$ that little drives it.
+#    Sodium current grows again as V falls, but the potassium current is larger.
 # 3. **Undershoot**, or [hyperpolarisation](../docs/glossary.md#hyperpolarisation). $n$ closes
 #    slowly, so V dips to -76.2<!-- lowest 0.1 --> mV, below rest but never below $E_K$.
 #
@@ -460,7 +460,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows V after the same pulse, with one gate held (coloured) and with none (grey).*
 # With $m$ held there is no spike. With $h$ held V stays at 13.6<!-- h_held 0.1 --> mV, with $n$
-# held at -13.4<!-- n_held 0.1 --> mV. So a spike ends only because both act.
+# held at -13.4<!-- n_held 0.1 --> mV. Both gates are needed to end a spike.
 #
 # ### Exercise 2: Block the sodium channels (6 min)
 #
@@ -578,12 +578,12 @@ plt.show()
 #
 # Why? After a spike V swings upwards, because $h$ and $n$ are slow. At 6.26<!-- below 0.005 -->
 # µA/cm², just below the onset, the neuron fires 22<!-- few 0 --> spikes. The swing after the last
-# one peaks 18<!-- swing_ms 0.5 --> ms later, 5.5<!-- swing 0.1 --> mV above the level at which V
+# spike peaks 18<!-- swing_ms 0.5 --> ms later, 5.5<!-- swing 0.1 --> mV above the level at which V
 # then settles. With slightly more current, this swing starts the next spike; if it does not, no
 # later swing will.
 #
 # A lasting train at 20 Hz would refute type II. The scan, in steps of 0.01 µA/cm² around the onset,
-# has none.
+# finds no such train.
 #
 # ## 6. Does one current allow two responses?
 #
@@ -640,7 +640,7 @@ plt.show()
 # *The figure shows the steady rate of the same neuron under the same currents from two starts; in
 # the grey window both responses are possible.* Between the onset and 9.775<!-- loses 0.001 -->
 # µA/cm² the neuron is [bistable](../docs/glossary.md#bistability). It has two
-# [attractors](../docs/glossary.md#attractor): the fixed point, and the train, which is a [limit
+# [attractors](../docs/glossary.md#attractor): the fixed point, and the train, a [limit
 # cycle](../docs/glossary.md#limit-cycle). At the right edge a pair of complex eigenvalues of the
 # Jacobian (the matrix of the slopes' derivatives) gets a positive real part: small deviations grow
 # as oscillations (a [Hopf bifurcation](../docs/glossary.md#hopf-bifurcation)).
@@ -743,9 +743,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike count, and the distance with tangents from autograd (orange).* The
-# count is a staircase: its derivative is 0 or does not exist. The distance has a nonzero slope
-# except at its goal, the factor 1. Around 0.3 the spikes appear, but late, and the distance jumps
-# up. On this cliff the tangents point down although the distance rises; beyond it, they lead to the
+# count is a staircase: its derivative is 0 or does not exist. The distance has a slope everywhere
+# but at its goal, a factor of 1. Around 0.3 the spikes appear, but late, and the distance jumps up.
+# On this cliff the tangents point down although the distance rises; beyond it, they lead to the
 # goal.
 #
 # Train all 120 values with Adam. Will spikes appear from silence?
@@ -794,8 +794,8 @@ plt.show()
 # over the hidden one; and the loss.* From complete silence, three spikes appear at the right times,
 # and the distance falls to 0.2<!-- distance 0.1 --> mV². No surrogate took part.
 #
-# The current itself is only roughly right. Before a spike, what matters is little more than the
-# charge that the input delivers; during it, ionic currents of hundreds of µA/cm² hide the input.
+# The current itself is only roughly right. Before a spike, little more than the delivered charge
+# matters; during a spike, ionic currents of hundreds of µA/cm² hide the input.
 #
 # ## Summary
 #

@@ -400,8 +400,8 @@ plt.show()
 # it do at 10 µA/cm²?
 #
 # <details><summary>Make a guess, then open</summary>
-# Nothing. Its fixed point is stable up to 18.6<!-- loses_fast 0.05 --> µA/cm², and it does not fire
-# below 11.6<!-- onset_fast 0.05 -->.
+# Nothing. Its fixed point is stable up to 18.6<!-- loses_fast 0.05 --> µA/cm², and the neuron does
+# not fire below 11.6<!-- onset_fast 0.05 -->.
 # </details>
 
 # %%
@@ -465,9 +465,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the phase plane of the FitzHugh-Nagumo neuron, and what becomes of a small push
 # at each current (green: the formula).* The phase plane looks like that of the reduced
-# Hodgkin-Huxley neuron. The push grows from 0.332<!-- grows 0.0005 --> on (tried in steps of
-# 0.001); the formula gives 0.3313<!-- formula 0.00005 -->. When the current is too strong, this
-# neuron falls silent again.
+# Hodgkin-Huxley neuron. The push grows from a current of 0.332<!-- grows 0.0005 --> on (tried in
+# steps of 0.001); the formula gives 0.3313<!-- formula 0.00005 -->. When the current is too strong,
+# this neuron falls silent again.
 #
 # ### Exercise 1: Find where it falls silent again (6 min)
 #
@@ -547,8 +547,8 @@ assert eigenvalues(highest, p).real.max() > 0
 # every current has one fixed point. With it, the branch folds back: left of the dot there is a
 # stable fixed point (filled) and an unstable one (white), a saddle. At
 # -4.32<!-- saddle_node 0.005 --> µA/cm² these two merge and vanish: a [saddle-node
-# bifurcation](../docs/glossary.md#saddle-node-bifurcation). (A third, unstable, lies at a higher V,
-# outside the figure.) Beyond, the neuron has to fire, even without a current. How fast?
+# bifurcation](../docs/glossary.md#saddle-node-bifurcation). (A third fixed point, unstable, lies at
+# a higher V, outside the figure.) Beyond, the neuron has to fire, even without a current. How fast?
 
 # %%
 distance = np.logspace(-4, 0, n_near)
@@ -596,8 +596,8 @@ plt.show()
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
-# Here $I_0$ is the onset, the [rheobase](../docs/glossary.md#rheobase). Above it, $x$ runs to
-# infinity in a finite time: that is its spike. Then it starts again from minus infinity. The whole
+# Here $I_0$ is the onset, the [rheobase](../docs/glossary.md#rheobase). Above the onset, $x$ runs
+# to infinity in a finite time, which is a spike, and starts again from minus infinity. The whole
 # way takes
 #
 # $$T = \int_{-\infty}^{\infty} \frac{dx}{\alpha\,(I - I_0) + \beta\,x^2}
@@ -650,9 +650,9 @@ assert 0 < surplus[0] < 0.02
 assert np.all(np.diff(surplus[f_eif > 0]) > -0.005)
 
 # %% [markdown]
-# At 0.1 % above the rheobase the law is right to 1.3<!-- nearest 0.05 --> %. At 10 % above, where
-# the passage through the ghost no longer takes most of the interval, the true rate is
-# 25<!-- farthest 1 --> % higher.
+# At 0.1 % above the rheobase the law is right to 1.3<!-- nearest 0.05 --> %. At 10 % above the
+# rheobase, where the passage through the ghost no longer takes most of the interval, the true rate
+# is 25<!-- farthest 1 --> % higher.
 #
 # And the leaky neuron, which has no ghost? Its rate is $1/(\tau \ln\frac{I}{I - I_0})$.
 
@@ -722,8 +722,8 @@ assert all(exponents[name] < 0.3 for name in ("LIF", "full"))
 #
 # `rate(currents)` takes an array of currents and returns the rates (Hz) of an unknown neuron; its
 # onset, which may be negative, is given. Return the exponent $p$ of $f \sim (I - I_0)^p$ *at the
-# onset*, to 0.03. The law holds close to the onset; at a distance of 1 (the unit of current
-# differs) it no longer does. The check tries four neurons. One of them is simulated for 8 s at each
+# onset*, to 0.03. The law holds close to the onset; a distance of 1 (in each neuron's unit of
+# current) is too far. The check tries four neurons. One neuron is simulated for 8 s at each
 # current, and its rate is 0 if it fires too rarely. Try several ranges.
 
 
@@ -740,8 +740,8 @@ check.exponent(exponent)
 # ### Exercise 4: Classify a neuron (5 min)
 #
 # You get an f-I curve without noise: arrays of 100 increasing currents and of their rates, with
-# zeros below the onset. Is the neuron type I or II? (None of the curves is a leaky neuron's.) Their
-# units differ, so a fixed limit in Hz will not do.
+# zeros below the onset. Is the neuron type I or II? (None of the curves is a leaky neuron's.) The
+# units of the neurons differ, so a fixed limit in Hz will not do.
 
 
 # %% tags=["exercise"]
@@ -769,8 +769,8 @@ check.neuron_type(neuron_type)
 # ## Further reading
 #
 # - FitzHugh 1961, Biophys. J. 1:445, doi:10.1016/S0006-3495(61)86902-6: the polynomial neuron.
-# - Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061, doi:10.1109/JRPROC.1962.288235: the same as
-#   an electronic circuit.
+# - Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061, doi:10.1109/JRPROC.1962.288235: the same
+#   neuron as an electronic circuit.
 # - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: the theta neuron, the
 #   QIF neuron on a circle.
 # - Ermentrout 1996, Neural Comput. 8:979, doi:10.1162/neco.1996.8.5.979: type I membranes, and the

@@ -159,8 +159,8 @@ ax.legend(loc="upper right")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the first 13 steps in the complex plane, about one period.* Both start at 1.
-# Euler's method spirals out; the exact step spirals in, as the solution does, for any $dt$.
+# *The figure shows the first 13 steps in the complex plane, about one period.* Both methods start
+# at 1. Euler's method spirals out; the exact step spirals in, as the solution does, for any $dt$.
 #
 # `RF` takes this step and then adds the input to Re z; `SpikingLayer` runs it over time and returns
 # the spikes, the last state and, with `trace=True`, all states. `reset="none"` leaves $z$ alone
@@ -227,8 +227,8 @@ if check.period(period):
 # ## 2. Two pulses: which spacing excites most?
 #
 # Give each neuron two equal pulses, a spacing $s$ apart, and divide the highest potential after the
-# second by the highest after a single pulse. This ratio, the response, is 2 at $s = 0$. How does it
-# change as $s$ grows, for both neurons?
+# second by the highest after a single pulse. This ratio, the response, is 2 at $s = 0$. How does
+# the response change as $s$ grows, for both neurons?
 #
 # <details><summary>Make a guess, then open</summary>
 # The leaky neuron's response only falls, because less and less of the first pulse is left. In the
@@ -266,8 +266,8 @@ rf_response, _ = doublets(RF(damping=damping, omega=omega, **silent), "im", spac
 #
 # $$R_{LIF} = 1 + e^{-s/\tau}, \qquad R_{RF} = |1 + q|\; e^{(\lambda/\omega)\,\arg(1 + q)} .$$
 #
-# And with a threshold? Take pulses that each reach 75 % of it. Two of them fire where the response
-# is above 1/0.75 = 1.33.
+# And with a threshold? Take pulses that each reach 75 % of it. Two such pulses fire the neuron
+# where the response is above 1/0.75 = 1.33.
 
 
 # %%
@@ -309,9 +309,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the response to two pulses against their spacing: formulas (lines), simulations
 # (dots), the response at which pulses of 75 % fire the neuron (dashed) and whole periods (dotted).
-# Below: which pairs fire.* The integrator's response only falls. The resonator's falls to
-# 0.27<!-- half 0.01 --> at half a period, less than a single pulse, and comes back to
-# 1.53<!-- whole 0.01 --> at a whole one. There the two curves touch: with the rotation complete,
+# Below: which pairs fire.* The integrator's response only falls. The resonator's response falls to
+# 0.27<!-- half 0.01 --> at half a period, below that to a single pulse, and comes back to
+# 1.53<!-- whole 0.01 --> at a whole period. There the two curves touch: with the rotation complete,
 # only the decay is left. With these pulses the resonator fires for two ranges of spacings, with a
 # silent gap between them; the integrator for one range. **A rise anywhere reveals a resonator.**
 #
@@ -339,8 +339,8 @@ check.classify(classify)
 # resonator?
 #
 # <details><summary>Make a guess, then open</summary>
-# The leaky neuron returns to 0 from below and never gets above it. The resonator passes through 0.
-# Half a period after its lowest point it is at its highest.
+# The leaky neuron returns to 0 from below and never gets above it. The resonator's potential passes
+# through 0: half a period after its lowest point it reaches its highest.
 # </details>
 
 # %%
@@ -466,11 +466,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows the amplitude of the response to a sinusoidal current: formulas (lines) and
 # simulations (dots).* The leaky neuron is a low-pass filter. The resonator passes a band around
-# 15.8<!-- best_hz 0.1 --> Hz. Its half-power width (within it, the squared amplitude is above half
-# of its maximum) is close to $2\lambda$, or in Hz $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz.
-# **With half the damping, the neuron remembers twice as long and passes half the band.**
+# 15.8<!-- best_hz 0.1 --> Hz. Its half-power width (where the squared amplitude is above half of
+# its maximum) is close to $2\lambda$, or in Hz $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz. **With
+# half the damping, the neuron remembers twice as long and passes half the band.**
 #
-# ## 4. Do other models do this?
+# ## 4. Do other models resonate?
 #
 # The [Izhikevich neuron](../docs/glossary.md#izhikevich-neuron) is not linear. The $v^2$ term of
 # its potential (mV) makes the upstroke; a recovery variable $u$ opposes it:
@@ -516,10 +516,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows twenty patterns with the published parameters, stimuli and time steps:
 # potentials, all on the same scale (spikes reach 30 mV), and inputs (grey), each on its own scale.*
-# In K, the pair of pulses 40 ms apart fires the neuron, the pair 20 ms apart does not. In L, the
-# pair 5 ms apart fires it, the pair 10 ms apart does not. M and N fire after inhibition, S and T
-# during it; in O, a pulse that fails alone succeeds after inhibition. (G and H, class 1 and 2, are
-# type I and II of [602](602_reduction.ipynb).)
+# In K, the pair of pulses 40 ms apart fires the neuron, the pair 20 ms apart does not. In L, two
+# pulses 5 ms apart fire the neuron, two pulses 10 ms apart do not. M and N fire after inhibition, S
+# and T during it; in O, a pulse that fails alone succeeds after inhibition. (G and H, class 1 and
+# 2, are type I and II of [602](602_reduction.ipynb).)
 #
 # K and L (orange) are called resonator and integrator. Does our test agree? Give them pairs of
 # pulses that are too weak to fire them. Close to the resting potential, small changes of $(v, u)$
@@ -571,10 +571,10 @@ plt.show()
 #
 # ## 5. Does a pattern survive a finer grid?
 #
-# The twenty patterns were made by Euler's method, with steps of 0.1 to 0.5 ms. With these nothing
-# diverges, but are the patterns right? A pattern of the *equations* should stay when the step gets
-# smaller. Take three and count their spikes with the published step, and with 1/10, 1/20 and 1/40
-# of it.
+# The twenty patterns were made by Euler's method, with steps of 0.1 to 0.5 ms. With these steps
+# nothing diverges, but are the patterns right? A pattern of the *equations* should stay when the
+# step gets smaller. Take three and count their spikes with the published step, and with 1/10, 1/20
+# and 1/40 of it.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 broken = ("bistability", "depolarizing_afterpotential", "inhibition_induced_bursting")
@@ -645,8 +645,8 @@ assert 0 not in stops[0.025]
 assert stops[0.025]
 
 # %% [markdown]
-# It is bistable: a pulse 8 ms earlier stops the train on the finer grid. The *phenomenon* belongs
-# to the equations, the published *timing* to the grid. For Q and T, this stimulus and these
+# P's neuron is bistable: a pulse 8 ms earlier stops the train on the finer grid. The *phenomenon*
+# belongs to the equations, the published *timing* to the grid. For Q and T, this stimulus and these
 # parameters do not show the pattern with smaller steps.
 #
 # If a result changes when you halve the step, keep halving until it no longer changes; only then
@@ -655,8 +655,8 @@ assert stops[0.025]
 # ### Exercise 5: Find more of them (4 min)
 #
 # Which patterns keep their number of spikes with a tenth of the step? Write the comparison for one
-# (with `run` it is short); the cell below applies it to all. The default `dt` is the published one,
-# `IZHIKEVICH_PATTERNS[name].dt`.
+# pattern (with `run` it is short); the cell below applies it to all patterns. The default `dt` is
+# the published one, `IZHIKEVICH_PATTERNS[name].dt`.
 
 
 # %% tags=["exercise"]
@@ -681,7 +681,7 @@ if check.compare(compare):
 #
 # ## Summary
 #
-# 1. A resonate-and-fire neuron multiplies $z$ by $e^{(-\lambda+i\omega)dt}$ in a step: it decays
+# 1. A resonate-and-fire neuron multiplies $z$ by $e^{(-\lambda+i\omega)dt}$ in a step: $z$ decays
 #    and rotates. Euler's method diverges where the damping is too weak for its step.
 # 2. An integrator's response to two pulses only falls with the spacing; a resonator's rises again
 #    as the spacing approaches a whole period.

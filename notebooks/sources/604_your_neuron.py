@@ -102,12 +102,12 @@ def plain_step(v, x, knee=0.5):
 
 # %% [markdown]
 # Give it twelve input spikes of 0.2 each: first all twelve within 3 ms (four in each step), later
-# one every 3 ms. A LIF neuron with $\tau$ = 20 ms gets the same. Which neuron fires when?
+# one every 3 ms. A LIF neuron with $\tau$ = 20 ms gets the same spikes. Which neuron fires when?
 #
 # <details><summary>Make a guess, then open</summary>
 # The LIF neuron fires in both cases: its memory is long. The two-leak neuron fires only for the
-# twelve that come together. When they come one by one, it crosses the knee, leaks quickly, and
-# stays near it.
+# twelve that come together. When spikes come one by one, the neuron crosses the knee, leaks
+# quickly, and stays near the knee.
 # </details>
 
 # %%
@@ -184,8 +184,8 @@ for bad in (dict(tau_open=-5.0), dict(knee=1.5)):
 # %% [markdown]
 # ### A first attempt
 #
-# The step is the plain one, with the parameters' names. We run it for one neuron, then for three.
-# What will happen?
+# The step is the plain Python one, with the parameters' names. We run it for one neuron, then for
+# three. What will happen?
 
 
 # %%
@@ -212,8 +212,8 @@ except RuntimeError as error:
 
 # %% [markdown]
 # One neuron works, but slowly, and the message says why. Three neurons fail: `if` decides for all
-# of them, but one may be above the knee and the next below. `torch.where` decides for each. (Give
-# it tensors: from two Python numbers it makes float32, whatever the type of `v`.)
+# of them, but one may be above the knee and the next below. `torch.where` decides neuron by neuron.
+# (Give it tensors: from two Python numbers it makes float32, whatever the type of `v`.)
 
 
 # %%
@@ -341,8 +341,8 @@ print(*innermost(source, "backward", first="g_state0 *"), sep="\n")
 
 # %% [markdown]
 # The first line is $g_v\,(1 - s)$; then comes the surrogate, times `g_out0`. Their sum is the
-# gradient of $h$, and also that of the input, `gx0`. Multiplied by the decay that was chosen, it
-# goes on to the step before.
+# gradient of $h$, and also that of the input, `gx0`. Multiplied by the decay that was chosen, this
+# sum goes on to the step before.
 #
 # In a layer that learns `tau` and `tau_open`, the loop has four more lines:
 
@@ -354,7 +354,7 @@ assert len(lines) == 4 + len(innermost(source, "backward", first="= g_out0 *"))
 assert learning.count("+=") == 2 > source.count("+=")
 
 # %% [markdown]
-# For each decay the loop sums the gradient of $h$ times $v$ (`state0`). `where_32` is 0 unless the
+# For each decay the loop sums $v$ (`state0`) times the gradient of $h$. `where_32` is 0 unless the
 # channel is open, so `sum0` belongs to `tau_open`, and `sum1` to `tau`. Autograd does the rest of
 # the chain rule, from the decay to $\tau$, once.
 
@@ -470,8 +470,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the potential of one neuron after 30 steps against its slow time constant, and
 # the spikes of one neuron against the gain of its input. Orange: slopes by the layer.* On the left,
-# the orange lines are tangents of the smooth pieces. They miss the **jump** at 25 ms, where the
-# potential begins to cross the knee one step earlier or later.
+# the orange lines are tangents of the smooth pieces. These tangents miss the **jump** at 25 ms,
+# where the potential begins to cross the knee one step earlier or later.
 #
 # On the right there are only jumps: a true slope would be 0. The orange lines rise because of the
 # [surrogate gradient](../docs/glossary.md#surrogate-gradient). Is it a useful replacement? The mean
@@ -510,8 +510,9 @@ plt.show()
 # defect: without it, silent neurons could not learn.
 #
 # Without a replacement derivative, a parameter that acts only through a jump gets no gradient.
-# `spike` has one for the threshold. The `where` at the knee has none, so `knee` cannot be learned.
-# In a step of your own, look for parameters that stand only in conditions.
+# `spike` replaces the derivative at the threshold, but nothing replaces that of the `where` at the
+# knee, so `knee` cannot be learned. In a step of your own, look for parameters that stand only in
+# conditions.
 #
 # ### Exercise 3: Make the knee learnable (8 min)
 #
@@ -675,15 +676,15 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy on the test set (grey: LIF, blue: two-leak), and the time constants
 # that two-leak neurons learned, one mark per neuron.* From 20 ms, one learned time constant per
-# neuron takes the mean from 83<!-- fixed_20 1 --> % to 90<!-- one_learned 1 --> %, and two take it
-# to 92<!-- two_learned 1 --> %. In these three seeds two were better than one, by
-# 0.3<!-- least 0.3 --> to 3.2<!-- most 0.3 --> points. So far, the new neuron looks slightly better
-# than LIF.
+# neuron raises the mean accuracy from 83<!-- fixed_20 1 --> % to 90<!-- one_learned 1 --> %, and
+# two raise it to 92<!-- two_learned 1 --> %. In these three seeds two time constants were better
+# than one, by 0.3<!-- least 0.3 --> to 3.2<!-- most 0.3 --> points. So far, the new neuron looks
+# slightly better than LIF.
 #
 # Now the controls. A two-leak neuron that starts with 20 and 5 ms reaches 97<!-- by_hand 1 --> %
 # with nothing learned but the weights, and 99<!-- tuned 1 --> % if it learns its time constants. So
-# the start matters more than the learning: where both time constants started at 20 ms,
-# 86<!-- stays 1 --> % of them stay within a factor of 1.5 of it. (In the neurons that moved
+# the start matters more than the learning: if both time constants start at 20 ms,
+# 86<!-- stays 1 --> % of them stay within a factor of 1.5 of that. (In the neurons that moved
 # further, $\tau$ is below $\tau_{open}$, the reverse of the design.) And a plain LIF neuron with 5
 # ms reaches 99<!-- short 1 --> %, too; learning from there is no better (96<!-- from_5 1 --> % in
 # the worst seed). **This task does not need the new neuron**, only a short memory. Without the last

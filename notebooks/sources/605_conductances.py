@@ -102,8 +102,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the membrane as a circuit: a capacitor, and three conductances, each with its
-# battery. Input spikes change the two with an arrow.* With a current $I$ from an electrode (not
-# drawn)
+# battery. Input spikes change the two conductances with an arrow.* With a current $I$ from an
+# electrode (not drawn)
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) - g_E\,(V - E_E) - g_I\,(V - E_I) + I .$$
 #
@@ -298,8 +298,8 @@ plt.show()
 # *The figure shows both responses with 0, 10 and 30 nS of inhibition open at the resting potential;
 # a dot marks one effective time constant.* With 10 nS, as much as the leak, the response to the
 # step is halved, and so is the time constant: 10<!-- tau_10 0.05 --> ms instead of 20 ms. At rest,
-# the channel passes no current. It only **divides** the response to everything else. This is
-# [shunting inhibition](../docs/glossary.md#shunting-inhibition). The EPSP shrinks less, to
+# the channel passes no current. The channel only **divides** the response to everything else. This
+# is [shunting inhibition](../docs/glossary.md#shunting-inhibition). The EPSP shrinks less, to
 # 79<!-- epsp_percent 0.5 --> %, because its peak comes before much of the charge has leaked out.
 #
 # ### Exercise 2: Halve the EPSP (6 min)
@@ -469,8 +469,8 @@ assert 0.8 < found["Poisson train"][1] < 1.2
 
 # %% [markdown]
 # The constant current gives a clock. Less excitation gives a clock with jitter: CV
-# 0.43<!-- cv_weak 0.01 -->. Balance gives 1.05<!-- cv_balance 0.01 -->, as irregular as Poisson
-# trains.
+# 0.43<!-- cv_weak 0.01 -->. Balance gives a CV of 1.05<!-- cv_balance 0.01 -->, as irregular as
+# Poisson trains.
 #
 # **Why?** Take the threshold away, and see where the potential would be.
 
@@ -514,7 +514,7 @@ plt.show()
 #   threshold. The neuron would fire without any fluctuations.
 # - Balance is [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing). The mean,
 #   -51.9<!-- mean_balance 0.05 --> mV, is below the threshold: with constant conductances of the
-#   same size it would never fire. Each spike needs a fluctuation, and those are large
+#   same size it would never fire. Each spike needs a fluctuation; the fluctuations are large
 #   (2.0<!-- sd_balance 0.05 --> mV).
 #
 # The effective time constant is 4<!-- tau_eff 0.05 --> ms; with less excitation it is
@@ -602,7 +602,7 @@ plt.show()
 # with the best $\Delta_u$ (orange), and with the smallest and largest of those tried (grey).* With
 # $\Delta_u$ = 0.09<!-- delta_u 0.005 -->, which is 0.9 mV, one formula replaces 1250 synapses. Its
 # root mean square error is 3.2<!-- fit_error 0.1 --> Hz; the rate is 10 to 15 % too high at 50 and
-# 100 pA, and too low by as much or more at -100 and -50 pA. That is often enough: it gives a smooth
+# 100 pA, and at least as much too low at -100 and -50 pA. That is often enough: it gives a smooth
 # f-I curve, and a probability that can be differentiated.
 #
 # What does it miss? Double the conductance that each spike opens, and halve the number of spikes.
@@ -661,14 +661,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the firing rate after a spike (dotted: 20 Hz, the mean).* 5 to 15 ms after a
-# spike, the balanced neuron fires at 32<!-- grouped 0.5 --> Hz: the fluctuation that has just fired
-# it is still there. With escape noise the rate is 8<!-- alone 0.5 --> Hz: $v$ is still on its way
-# up from the reset, and **its random numbers are independent from step to step**.
+# spike, the balanced neuron fires at 32<!-- grouped 0.5 --> Hz: the fluctuation that made it fire
+# is still there. With escape noise the rate is 8<!-- alone 0.5 --> Hz: $v$ is still on its way up
+# from the reset, and **its random numbers are independent from step to step**.
 #
 # ## 5. What do depressing synapses transmit?
 #
-# So far, the hundredth spike opened as much as the first. Real synapses show [short-term
-# plasticity](../docs/glossary.md#short-term-plasticity):
+# So far, the hundredth spike of a synapse opened as much conductance as its first. Real synapses
+# show [short-term plasticity](../docs/glossary.md#short-term-plasticity):
 # [facilitation](../docs/glossary.md#facilitation) or [short-term
 # depression](../docs/glossary.md#short-term-depression). In depression, each spike uses a fraction
 # $U$ of the resources $R$ that are left, and the resources recover with a time constant
@@ -741,9 +741,9 @@ plt.show()
 # from 5 Hz per synapse (grey: static, orange: depressing).* With static synapses the neurons fire
 # as long as the input lasts. With depression a **step becomes a transient**: when the rate rises by
 # a factor of 2 or 4, the conductance rises to 2.0<!-- peak_10 0.1 --> or 3.6<!-- peak 0.1 --> times
-# its value, and ends at 1.2<!-- settled_10 0.1 --> or 1.3<!-- settled 0.1 --> times. So the peak
-# tells by what factor the rate rose; the conductance at the end hardly depends on the rate. The
-# neurons, silent before the jump to 20 Hz, are almost silent again after half a second.
+# its old value, and ends at 1.2<!-- settled_10 0.1 --> or 1.3<!-- settled 0.1 --> times this value.
+# So the peak tells by what factor the rate rose; the conductance at the end hardly depends on the
+# rate. The neurons, silent before the jump to 20 Hz, are almost silent again after half a second.
 #
 # ### Exercise 4: Predict the steady state (6 min)
 #
@@ -782,8 +782,8 @@ check.transmitted(transmitted)
 #    mostly shifts firing rates.
 # 4. Strong excitation balanced by inhibition gives a CV near 1: the mean stays below the threshold,
 #    and fluctuations fire the neuron.
-# 5. Escape noise with one fitted parameter gives nearly the same f-I curve. It does not follow when
-#    the fluctuations change, and its noise has no memory.
+# 5. Escape noise with one fitted parameter gives nearly the same f-I curve. Escape noise does not
+#    follow when the fluctuations change, and its noise has no memory.
 # 6. Depressing synapses turn a step of the rate into a transient that tells its size, and saturate
 #    at $1/(U \tau_{rec})$.
 #

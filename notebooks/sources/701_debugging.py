@@ -204,7 +204,7 @@ assert rates[-1] < 0.2 * rates[0]
 # %% [markdown]
 # *The figure shows the share of neurons that fire in a step, and the size of the gradient, for each
 # layer of patient 1; both scales are logarithmic.* The gradient of the first weights is
-# 4.5<!-- gradient_ratio 0.2 --> orders of magnitude smaller than the output's: a
+# 4.5<!-- gradient_ratio 0.2 --> orders of magnitude smaller than that of the output weights: a
 # [vanishing gradient](../docs/glossary.md#vanishing-gradient).
 #
 # PyTorch draws the $n$ weights of a neuron with a standard deviation of $1/\sqrt{3n}$, which suits
@@ -266,7 +266,7 @@ assert mean_potential > 10 > abs(float(potentials["healthy"].mean()))
 
 # %% [markdown]
 # *The figure shows the potentials of all hidden neurons at all steps; mind the different scales.*
-# In the healthy network many potentials lie near the threshold. The patient's are
+# In the healthy network many potentials lie near the threshold. The patient's potentials are
 # 83<!-- mean_potential 1 --> times the threshold on average. `torch.rand` draws numbers from 0 to
 # 1, so no weight is negative: every input excites every neuron. All neurons fire at all steps, for
 # every picture, and so far from the threshold the surrogate is nearly 0.
@@ -367,7 +367,7 @@ print(f"norm before clipping: {norm}; largest entry after it: {largest}")
 assert not norm.isfinite()
 
 # %% [markdown]
-# It does not: the norm is infinite, and every finite number divided by it is 0.
+# Clipping does not help: the norm is infinite, and every finite number divided by it is 0.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -399,7 +399,7 @@ assert per_step > 1.1
 # *The figure shows the gradient of the loss with respect to the input of each step. Read it from
 # right to left, in the direction of backpropagation.* By the first step the patient's gradient has
 # grown by 42<!-- orders 1 --> orders of magnitude; the largest float32 is $3\cdot 10^{38}$. With
-# smaller weights, within $\pm 1/\sqrt{64}$, it still grows by a factor of
+# smaller weights, within $\pm 1/\sqrt{64}$, the gradient still grows by a factor of
 # 1.49<!-- per_step 0.02 --> per step.
 #
 # Each step back multiplies the gradient by the decay plus the recurrent weights times the

@@ -123,7 +123,7 @@ plt.show()
 #
 # ### Which baselines, and how are they tuned?
 #
-# Chance is a weak baseline. Two better ones do not use spikes: a linear read-out of the grey
+# Chance is a weak baseline. Two better baselines do not use spikes: a linear read-out of the grey
 # levels, and a dense network of rectifiers of the same size, 64-100-10. A baseline must be tuned as
 # carefully as the network that you prefer. So the [learning
 # rates](../docs/glossary.md#learning-rate) of the dense and the surrogate network are chosen from
@@ -307,14 +307,14 @@ for name, values in answers.items():
 
 # %% [markdown]
 # Surrogate 97.8<!-- digits_surrogate 0.2 --> %, exact 96.4<!-- digits_exact 0.2 --> %: is a
-# surrogate gradient better than an exact one? The difference is five pictures of 360. Would it
-# remain with other test pictures or other initial weights?
+# surrogate gradient better than an exact one? The difference is five pictures of 360. Would the
+# difference remain with other test pictures or other initial weights?
 #
 # The *bootstrap* estimates this. It draws 360 of the 360 pictures and 5 of the 5 networks, with
 # replacement, computes the difference again, and repeats this a few thousand times. The interval is
 # the middle 95 % of the results. The draws are **paired**: both networks classify the same
-# pictures. A picture that is hard for one is usually hard for the other, and this cancels in the
-# difference.
+# pictures. A picture that is hard for one network is usually hard for the other, and this cancels
+# in the difference.
 #
 # ### Exercise 1: Draw a bootstrap (6 min)
 #
@@ -374,9 +374,9 @@ if full_run:
 #
 # ## 3. Ten thousand pictures
 #
-# MNIST has 10 000 test pictures. They are reduced like the digits, to 8x8 pixels of 17 grey levels,
-# so they fit the same networks. Nothing is tuned again. Three networks of each kind learn from
-# 12 000 pictures, in four passes (eight for exact gradients).
+# MNIST has 10 000 test pictures. Its pictures are reduced like the digits, to 8x8 pixels of 17 grey
+# levels, so they fit the same networks. Nothing is tuned again. Three networks of each kind learn
+# from 12 000 pictures, in four passes (eight for exact gradients).
 
 
 # %%
@@ -444,8 +444,8 @@ plt.show()
 # test pictures: every difference is larger than on the digits, and three of the four lie outside
 # the intervals of section 2. An interval covers other pictures of the same kind, not another task.
 #
-# The digits do not resolve whether a surrogate gradient is better than an exact one. MNIST does:
-# exact minus surrogate is −1.0<!-- mnist_d_exact_surrogate 0.4 --> points, from
+# The digits do not resolve whether a surrogate gradient is better than an exact one. MNIST resolves
+# it: exact minus surrogate is −1.0<!-- mnist_d_exact_surrogate 0.4 --> points, from
 # −1.5<!-- mnist_l_exact_surrogate 0.5 --> to −0.6<!-- mnist_h_exact_surrogate 0.5 -->. But an
 # interval does not cover other settings either. In another run, with four passes instead of eight,
 # the exact gradient was 6.1 points behind the dense network instead of 3.4. (With only three
@@ -548,8 +548,9 @@ for a, b, joules, words in tables:
 #
 # A layer has `n_in` inputs; its neurons have `n_states` state variables each, which are updated in
 # each of `n_steps` steps. An addition costs `add` pJ, a multiplication `multiply` pJ; a
-# multiply-add and an update cost both. Return the number of spikes per input, over all steps, at
-# which the spiking layer costs as much as a dense one. (If the updates alone cost more, return 0.)
+# multiply-add and an update cost the sum of both. Return the number of spikes per input, over all
+# steps, at which the spiking layer costs as much as a dense one. (If the updates alone cost more,
+# return 0.)
 
 
 # %% tags=["exercise"]
@@ -646,7 +647,7 @@ assert not full_run or reads[0.2, 0.8] > reads[0.2, 1]
 # With lower thresholds 63<!-- fired_lowered 2 --> neurons fire, and the accuracy rises from
 # 55<!-- reads_lost 2 --> to 74<!-- reads_lowered 2 --> %. So the threshold accounts for about half
 # of the loss. A likely cause of the other half: in the pictures to which the read-out was fitted,
-# other neurons fired, or the same ones earlier.
+# other neurons fired, or the same neurons fired earlier.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {"n_input": n_input, "fired": fired[0, 1], "fired_lost": fired[0.2, 1]}
@@ -691,7 +692,7 @@ if mnist is not None or not full_run:
 #    pictures** all three spiking learners are.
 # 4. **Cost** is additions *and* updates *and* memory access.
 # 5. **Noise**: STDP fails when spikes are lost, the exact network falls further behind under all
-#    three kinds, and the surrogate network is about as robust as the dense one, or more.
+#    three kinds, and the surrogate network is about as robust as the dense one, or more so.
 #
 # ## Further reading
 #

@@ -357,7 +357,7 @@ check.kept_per_element(kept_per_element)
 # %% [markdown]
 # ## 3. What is the least that must be done?
 #
-# Even a loop that does nothing twice must do this:
+# Even a loop without any wasted work must do this:
 #
 # | pass | reads | writes | bytes |
 # |---|---|---|---|

@@ -152,7 +152,8 @@ assert "second time" in message
 # </details>
 #
 # The rest of the message suggests `retain_graph=True`; forums suggest
-# [detaching](../docs/glossary.md#detach) the state. Both remove the error. What else do they do?
+# [detaching](../docs/glossary.md#detach) the state. Both changes remove the error. What else do
+# they do?
 
 
 # %%
@@ -187,7 +188,7 @@ plt.show()
 # *The figure shows the number of operations in the graph of each loss, and the mean potential at
 # the end of each batch.* With `retain_graph` the graph grows with every batch, and so do time and
 # memory; with `detach` it does not. In both cases the potentials drift, and each picture starts
-# from the potentials that another one left.
+# from the potentials that another picture left.
 
 # %%
 spikes, answers = encode(test_set.inputs, generator()), []
@@ -308,7 +309,7 @@ assert (0.95 * v + cases["a single sample"]).shape == (64, 10)
 
 # %% [markdown]
 # An error is the good case. The neuron written by hand gives the *single* sample 64 answers:
-# PyTorch repeats it for every old row.
+# PyTorch repeats the sample for every row of the old state.
 #
 # The library's layers take a state and return one, check its shape, and start at rest if there is
 # none. If your own module keeps a state, register it as a buffer, and reset it when a new batch
@@ -461,11 +462,11 @@ assert len(set(found["evaluation mode"])) == 1
 assert not full_run or evaluated > sorted_64 + 0.1 > alone + 0.3
 
 # %% [markdown]
-# *The figure shows the accuracy of one network on the same test pictures.* In evaluation mode it is
-# 96<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on the rest of the
-# batch: 7<!-- alone 3 --> % for a sample alone, and 62<!-- sorted_64 5 --> % for batches of 64 that
-# are sorted by class, as in a folder of files. Nothing warns you: with large shuffled batches both
-# modes agree.
+# *The figure shows the accuracy of one network on the same test pictures.* In evaluation mode the
+# accuracy is 96<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on the rest
+# of the batch: 7<!-- alone 3 --> % for a sample alone, and 62<!-- sorted_64 5 --> % for batches of
+# 64 that are sorted by class, as in a folder of files. Nothing warns you: with large shuffled
+# batches both modes agree.
 #
 # Dropout also depends on the mode: in training mode it draws random numbers.
 #

@@ -563,7 +563,7 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 # - **The exercises** stand after their sections: a cell with only the stub, then a cell that begins
 #   with its check.
 # - **The numbers**: a comment after a number names it and gives a tolerance. The last cell records
-#   what was measured, and a test compares the two.
+#   what was measured, and a test compares this with the text.
 # - **The end**: a summary, sources, *Next* and *See also*.
 #
 # Let this lesson read its own source: its mock, and a line with a marked number.

@@ -72,14 +72,14 @@ assert off["subtract"] < 0.25 * off["zero"]
 # *The figure shows both f-I curves over the formula, at a step of 1 ms.* `"subtract"` lies closer.
 # A spike is seen only at the end of a step, and by then a strong current has carried $h$ far beyond
 # the threshold. `"zero"` drops this overshoot, so every interval is rounded up to whole steps: the
-# rate climbs in stairs of 1000/n Hz. `"subtract"` keeps it as a start for the next interval, so the
-# rounding errors do not add up.
+# rate climbs in stairs of 1000/n Hz. `"subtract"` keeps the overshoot as a start for the next
+# interval, so the rounding errors do not add up.
 #
 # ### Exercise 2: Set a speed limit
 #
 # **Solution.** The interval is $t_{ref} + \tau \ln\frac{I}{I-1}$, and it should be 1000 over the
-# rate in Hz. A weaker current makes it longer. As $I$ grows, the second term goes to zero: only
-# $t_{ref} = 1/f$ limits the rate for every current.
+# rate in Hz. A weaker current makes the interval longer. As $I$ grows, the second term goes to
+# zero: only $t_{ref} = 1/f$ limits the rate for every current.
 
 
 # %%

@@ -51,8 +51,9 @@ assert check.mean_adaptation(mean_adaptation)
 # ### Exercise 2: The rheobase with adaptation
 #
 # **Solution.** Put $u = (V - V_T)/\Delta_T$. The V-nullcline has the slope $-g_L + g_L e^u$, the
-# w-nullcline has the slope $a$. They touch where the slopes agree, at $e^u = 1 + a/g_L$, so at
-# $V = V_T + \Delta_T \ln(1 + a/g_L)$. There both give the same $w$:
+# w-nullcline has the slope $a$. The nullclines touch where their slopes agree, at
+# $e^u = 1 + a/g_L$, so at $V = V_T + \Delta_T \ln(1 + a/g_L)$. There both nullclines give the same
+# $w$:
 #
 # $$I = (g_L + a)\,(V - E_L) - g_L\,\Delta_T\,e^u .$$
 
@@ -68,7 +69,8 @@ def touching_current(params):
 assert check.touching_current(touching_current)
 
 # %% [markdown]
-# Does the neuron agree? Raise the current slowly to a little less than that, and to a little more.
+# Does the neuron agree? Raise the current slowly to a little less than this rheobase, and to a
+# little more.
 
 # %%
 adapting = AdExParams.named("adapting")

@@ -105,8 +105,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the Fano factor of Poisson-coded pixels.* Where a spike is rare, the train is as
-# irregular as a Poisson process; where it comes in every step, the train is perfectly regular.
+# *The figure shows the Fano factor of Poisson-coded pixels.* Where spikes are rare, the train is as
+# irregular as a Poisson process; with one in every step, it is perfectly regular.
 #
 # ### Exercise 4: Choose a time constant
 #

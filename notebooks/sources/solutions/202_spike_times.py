@@ -56,7 +56,8 @@ def rms(error: torch.Tensor) -> float:
 # %% [markdown]
 # ### Exercise 1: Bits per spike
 #
-# Both codes carry $\log_2 K$ bits. The count needs $(K-1)/2$ spikes on average, the timed code one.
+# Both codes carry $\log_2 K$ bits. The count needs $(K-1)/2$ spikes on average, the timed code
+# needs one.
 
 
 # %%

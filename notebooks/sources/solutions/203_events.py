@@ -126,5 +126,5 @@ for ax, tau in zip(axes, (2.0, 10.0, 50.0, 250.0), strict=True):
 plt.show()
 
 # %% [markdown]
-# *The figure shows the time surface of a recording at 60 ms, for four time constants.* A short one
-# shows where the edges are now, a long one where they have been.
+# *The figure shows the time surface of a recording at 60 ms, for four time constants.* A short time
+# constant shows where the edges are now, a long one where they have been.

@@ -139,8 +139,8 @@ def weight_gradient(x, h, grad_s, decay, bump):
 assert check.weight_gradient(weight_gradient)
 
 # %% [markdown]
-# For one neuron of the library, autograd finds the same. Let the loss be the number of spikes, so
-# that $\partial L / \partial s_t = 1$ at every step.
+# For one neuron of the library, autograd finds the same gradient. Let the loss be the number of
+# spikes, so that $\partial L / \partial s_t = 1$ at every step.
 
 # %%
 w = torch.full((5,), 0.3, requires_grad=True)

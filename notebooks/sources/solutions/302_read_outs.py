@@ -183,7 +183,7 @@ print(f"T = {smallest}: ceiling {ceiling(smallest):.4f}, simulated {simulated:.4
 assert abs(simulated - 0.95) < 2 / math.sqrt(len(values))
 
 # %% [markdown]
-# An accuracy of 95 % takes 80 steps, more than three times the 25 steps that allow 91 %.
+# An accuracy of 95 % takes 80 steps, more than three times the 25 that suffice for 91 %.
 #
 # ### Exercise 4: The best leak
 

@@ -83,7 +83,7 @@ assert check.balance_window(balance_window)
 
 
 # %% [markdown]
-# A numerical integral gives the same, if it goes far enough.
+# A numerical integral gives the same area, if it goes far enough.
 
 
 # %%
@@ -133,4 +133,4 @@ plt.show()
 # %% [markdown]
 # *The figure shows the change by 60 pairs against their rate, for both orders of the spikes.* The
 # two curves meet at 50 Hz, where pre comes 10 ms before one spike of post and 10 ms after another.
-# Both fall, because depression has the larger area.
+# Both curves fall, because depression has the larger area.

@@ -121,8 +121,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows in what share of the patterns the trained neuron fires, against the jitter of
-# their spikes.* It has learned the first milliseconds of the pattern, which a jitter of a few
-# milliseconds smears out.
+# their spikes.* The neuron has learned the first milliseconds of the pattern, which a jitter of a
+# few milliseconds smears out.
 #
 # ### Exercise 3: Predict who gains
 #
@@ -157,8 +157,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the mean change of a weight by one occurrence of the pattern, against the time
 # of the input's first spike, for three times of the output spike.* Inputs that fire before the
-# output spike gain, the latest of them most. They make the next output spike come earlier, and then
-# still earlier inputs gain.
+# output spike gain, the latest of them most. These inputs make the next output spike come earlier,
+# and then still earlier inputs gain.
 #
 # ### Exercise 4: Push the others down
 #

@@ -72,7 +72,7 @@ def unpool(values, index):
 assert check.unpool(unpool)
 
 # %% [markdown]
-# PyTorch's own unpooling takes indices into the whole picture, and gives the same:
+# PyTorch's own unpooling takes indices into the whole picture, and gives the same result:
 
 # %%
 picture = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
@@ -139,9 +139,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the number of groups of class spikes against the threshold, in scenes of two
-# satellites (dotted line).* Here, groups of fewer than four spikes count, too. Above 0.1 the paths
-# break into pieces. If the paths of two satellites cross or touch, their boxes overlap, and a low
-# threshold joins them.
+# satellites (dotted line).* Here, groups of fewer than four spikes count, too. Above a threshold of
+# 0.1 the paths break into pieces. If the paths of two satellites cross or touch, their boxes
+# overlap, and a low threshold joins them.
 #
 # ### Exercise 5: Measure informedness
 

@@ -78,8 +78,8 @@ assert np.allclose(by_threshold(weights, tau), numbers, rtol=1e-4)
 #
 # ### Exercise 2: Wake a silent neuron
 #
-# The spike time of a silent neuron is infinite and has no gradient. The peak of its potential has
-# one, so raise the peak.
+# The spike time of a silent neuron is infinite and has no gradient. The peak of its potential has a
+# gradient, so raise the peak.
 
 
 # %%

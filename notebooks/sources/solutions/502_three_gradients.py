@@ -61,8 +61,8 @@ print(gradient[:, 0].tolist())
 #
 # ### Exercise 2: Find the spike between two steps
 #
-# Between the steps k - 1 and k the potential rises from a to b, nearly along a line. It reaches 1
-# after the fraction (1 - a)/(b - a) of the step.
+# Between the steps k - 1 and k the potential rises from a to b, nearly along a line. The line
+# reaches 1 after the fraction (1 - a)/(b - a) of the step.
 
 
 # %%

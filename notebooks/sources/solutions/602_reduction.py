@@ -54,10 +54,10 @@ def rates(layer, currents, time):
 # %% [markdown]
 # ### Exercise 1: Find where it falls silent again
 #
-# The Jacobian is $\begin{pmatrix}1 - v^2 & -1\\ \varepsilon & -\varepsilon
-# b\end{pmatrix}$ and its trace $1 - v^2 - \varepsilon b$. It is zero at $v = \pm\sqrt{1 -
-# \varepsilon b}$; the larger current belongs to the larger $v$. On the second nullcline $w = (v +
-# a)/b$, and the first one gives $I = w - v + v^3/3$.
+# The Jacobian is $\begin{pmatrix}1 - v^2 & -1\\ \varepsilon & -\varepsilon b\end{pmatrix}$ and its
+# trace $1 - v^2 - \varepsilon b$. The trace is zero at $v = \pm\sqrt{1 - \varepsilon b}$; the
+# larger current belongs to the larger $v$. On the second nullcline $w = (v + a)/b$, and the first
+# one gives $I = w - v + v^3/3$.
 
 
 # %%
@@ -83,9 +83,9 @@ plt.show()
 assert (f[levels > last + 0.02] == 0).all()
 
 # %% [markdown]
-# *The figure shows the f-I curve of the FitzHugh-Nagumo neuron, and the upper Hopf point.* It is
-# symmetric about $a/b$: with $v \to -v$ and $w \to 2a/b - w$, the equations at $I$ become those at
-# $2a/b - I$.
+# *The figure shows the f-I curve of the FitzHugh-Nagumo neuron, and the upper Hopf point.* The
+# curve is symmetric about $a/b$: with $v \to -v$ and $w \to 2a/b - w$, the equations at $I$ become
+# those at $2a/b - I$.
 
 # %%
 low, high = fhn.hopf_currents

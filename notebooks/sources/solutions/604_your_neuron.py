@@ -121,8 +121,8 @@ assert not full_run or intervals.max() > 10 * intervals.min()
 
 # %% [markdown]
 # *The map without input.* While the neuron fires, $u$ is above $\sigma - 1$ on average, and $y$
-# falls until the burst breaks off. Then $y$ recovers, and the next one begins. No time constant, no
-# differential equation, and a compiled loop all the same.
+# falls until the burst breaks off. Then $y$ recovers, and the next burst begins. No time constant,
+# no differential equation, and a compiled loop all the same.
 #
 # ### Exercise 2: Write the backward step by hand
 #
@@ -221,4 +221,4 @@ assert np.abs(slopes - measured)[1:-1].max() < 0.02 * np.abs(slopes).max()
 
 # %% [markdown]
 # *The figure shows the slope of the mean potential: measured (lines) and by the layer (dots).* For
-# the soft knee the dots lie on the line. For the hard one they are at 0, whatever the line does.
+# the soft knee the dots lie on the line. For the hard knee they are at 0, whatever the line does.

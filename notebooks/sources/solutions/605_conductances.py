@@ -46,8 +46,8 @@ n_rates = 12  # input rates of exercise 4
 # %% [markdown]
 # ### Exercise 1: Find the inhibition for a potential
 #
-# At the potential $v$ all currents add up to 0. The inhibitory one is $-g_I\,(v - E_I)$, and the
-# others are known.
+# At the potential $v$ all currents add up to 0. The inhibitory current is $-g_I\,(v - E_I)$, and
+# the others are known.
 
 
 # %%

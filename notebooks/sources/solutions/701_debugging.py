@@ -206,8 +206,8 @@ plt.show()
 #
 # Lower the threshold, so that a map still reaches it after its weights have fallen, and turn on
 # homeostasis, which makes winners harder to excite. Change one at a time: the lower threshold alone
-# revives all maps; homeostasis alone, at a threshold of 20, leaves some dead. Together they also
-# even out the wins.
+# revives all maps; homeostasis alone, at a threshold of 20, leaves some dead. Both changes together
+# also even out the wins.
 
 
 # %%

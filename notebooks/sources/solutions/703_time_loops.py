@@ -41,7 +41,8 @@ n_steps = 400  # of exercise 4
 # ### Exercise 1: Where does indexing cost ten times?
 #
 # The loop over `x[t]` writes 232 bytes per element at T = 25 and 432 at T = 50: 8 more for every
-# step, so $c = 232 - 200 = 32$. It writes ten times as many as `unbind` where $8T + 32 \ge 400$.
+# step, so $c = 232 - 200 = 32$. The loop writes at least ten times the 40 bytes of `unbind` where
+# $8T + 32 \ge 400$.
 
 
 # %%
