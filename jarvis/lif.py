@@ -232,7 +232,7 @@ class LIFLayer(SpikingLayer):
         threshold: firing threshold (the resting potential is 0).
         reset: "subtract", "zero" or "none".
         refractory: refractory time, ms.
-        tau_syn: time constant of the synaptic current, ms; None for none.
+        tau_syn: synaptic time constant, ms; None: x acts directly on v.
         surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
             spikes``.
         backend: "auto" uses a compiled time loop if it can, otherwise "eager" (and says why, once).

@@ -22,7 +22,7 @@ def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
 def _outside(
     values: Tensor, longest: float, ends: Tensor, counts: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Whether each value is outside a random interval drawn for its sample within [0, end]."""
+    """Whether each value is outside its sample's random interval within [0, end]."""
     n = len(ends)
     span = _uniform(n, 0.0, longest, generator).minimum(ends)
     start = _uniform(n, 0.0, 1.0, generator) * (ends - span)

@@ -176,7 +176,7 @@ def act(program: CandidateProgram, dtype: np.dtype) -> Callable:
 
 
 def learn(program: CandidateProgram, dtype: np.dtype) -> Callable:
-    """The machine code of a program's loop that learns from reward: see `reward_loops`."""
+    """The machine code of a program's reward-learning loop: see `reward_loops`."""
     row, _, whole = _rows(dtype)
     signature = types.void(*[row] * 9, _REAL[dtype], whole)
     return _compiled(program, "learn", dtype, signature)

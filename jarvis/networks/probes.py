@@ -55,8 +55,8 @@ class _Kept:
 class SavedBytes:
     """Counts the bytes that autograd keeps for backward passes, inside a ``with`` block.
 
-    A forward pass saves tensors, and the backward pass frees them. Tensors that were saved inside
-    the ``with`` block and have not been freed occupy memory that a graph holds. A piece of memory
+    A forward pass saves tensors, and the backward pass frees them. What counts is the memory
+    of tensors that were saved inside the ``with`` block and are not freed yet. A piece of memory
     that several operations save counts only once. Weights and inputs also count if they are saved.
 
     Example:

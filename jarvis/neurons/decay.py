@@ -46,7 +46,7 @@ def constant_drive(
             may be a number, a tensor or a numpy array.
         tau: membrane time constant, ms.
         dt: step, ms.
-        tau_syn: synaptic time constant of the driven neuron, ms; None for none.
+        tau_syn: synaptic time constant of the driven neuron, ms; None: it has no synapse.
 
     Raises:
         ValueError: for a time that is not positive, or a current that is not finite.

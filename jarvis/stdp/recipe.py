@@ -235,8 +235,8 @@ LAYERS = ("conv1", "conv2", "conv3")
 #: Upper limits: side of a picture, kernel or pool, in pixels; number of weights of a layer.
 _LARGEST, _MOST_WEIGHTS = 4096, 2**31
 
-#: The networks of the papers. Learning rates and thresholds of the competition come from
-#: `STDPConfig.from_paper` and `WTAConfig.from_paper`.
+#: The networks of the papers. The rates of STDP come from `STDPConfig.from_paper`, the thresholds
+#: of the competition from `WTAConfig.from_paper`.
 PAPERS: dict[str, dict[str, Any]] = {
     "igarss2023": {
         "n_steps": 10,

@@ -539,7 +539,7 @@ class GradientRun(Run):
         the gradients as if all ranks had the same number of samples. Each rank therefore weights
         its mean loss by its actual share, so that the result is the gradient of the mean over the
         whole batch. A rank without samples (in a last batch smaller than the number of ranks) uses
-        a sample of another rank with weight 0.
+        another rank's sample, with weight 0.
 
         Raises:
             TrainingError: if the loss, over all processes, is not finite.

@@ -564,8 +564,8 @@ if check.informedness(informedness):
 # 3. The binomial law tells how often noise alone reaches a threshold.
 # 4. HULK decodes each class spike, ASH records its features, SMASH joins spikes that belong
 #    together.
-# 5. Marking every event gives an excellent informedness. IoU, pairs told apart and false alarms are
-#    harder to fool.
+# 5. Marking every event gives an excellent informedness. Harder to fool: IoU, the share of
+#    pairs told apart, and false alarms.
 #
 # ## Further reading
 #

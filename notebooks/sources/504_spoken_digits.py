@@ -175,7 +175,7 @@ print({name: f"{acc:.1f} %" for name, acc in linear.items()})
 #
 # A neuron at $r$ hears channel $k$ after the delay $d = \sqrt{0.01 + |r - r_k|^2}$ ms, as in
 # lesson 503. With a short memory (here 10 ms), it detects what *arrives* together. Put 31 channels
-# on a line, 1 ms apart. In an up-sweep channel $k$ fires at $k$ ms, in a down-sweep at $30 - k$ ms.
+# on a line, 1 ms apart. Channel $k$ fires at $k$ ms in an up-sweep, at $30 - k$ ms in a down-sweep.
 #
 # <details><summary>Make a guess, then open: where does a neuron hear the whole up-sweep at once?
 # </summary>
@@ -424,7 +424,7 @@ if full_run and as_stated:
 #
 # ## 4. How well does a small network do?
 #
-# Train scaled networks with and without signs to the end, 6 epochs each. The positions (in ms) are
+# Train scaled networks, with and without signs, for all 6 epochs. The positions (in ms) are
 # learned, too, at 100 times the learning rate of the weights.
 
 # %%

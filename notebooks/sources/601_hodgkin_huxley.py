@@ -241,8 +241,8 @@ assert np.isnan(exploded[-1])
 # method multiplies the distance from that value by $1 - g\,dt/C$. Beyond $dt = 2C/g$ this factor is
 # below -1: V overshoots, further with each step. During a spike, $g$ is large.
 #
-# **The fix** is the exact step of [101](101_leaky_neuron.ipynb), used four times. At a constant V
-# each gate has an exponential solution; with constant conductances V has one. Update the gates
+# **The fix** is the exact step of [101](101_leaky_neuron.ipynb), used four times. At constant V,
+# each gate has an exponential solution; at constant conductances, so does V. Update the gates
 # first, then V: this is *exponential Euler*. All its factors lie between 0 and 1, for every `dt`.
 
 

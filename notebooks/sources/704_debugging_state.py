@@ -308,7 +308,7 @@ for name, current in cases.items():
 assert (0.95 * v + cases["a single sample"]).shape == (64, 10)
 
 # %% [markdown]
-# An error is the good case. The neuron written by hand gives the *single* sample 64 answers:
+# An error is the good case. The hand-written neuron gives 64 answers to the *single* sample:
 # PyTorch repeats the sample for every row of the old state.
 #
 # The library's layers take a state and return one, check its shape, and start at rest if there is

@@ -239,7 +239,7 @@ def no_memory(net, x):
         (lambda net, x: all_steps(net, x).mean(0), "the mean over time"),
         (lambda net, x: all_steps(net, x).sum(0), "the sum over time"),
         (no_memory, "without its memory"),
-        (lambda net, x: cue_scores(net, x) + 1, "Sample 0 gets the scores"),
+        (lambda net, x: cue_scores(net, x) + 1, "Your scores for sample 0"),
         (lambda net, x: cue_scores(net, x).softmax(1), "Those are probabilities"),
         (lambda net, x: cue_scores(net, x).log_softmax(1), "logarithms of probabilities"),
         (lambda net, x: cue_scores(net, x).detach(), "No gradient reaches the weights"),

@@ -201,7 +201,7 @@ def cue_scores(answer, rng) -> None:
     if not torch.allclose(values, v[-1], atol=1e-4):
         yours, ours = (", ".join(f"{s:.3f}" for s in part) for part in (values[0], v[-1, 0]))
         raise Wrong(
-            f"Sample 0 gets the scores {yours} from you, but {ours} with time as the first axis."
+            f"Your scores for sample 0 are {yours}; with time as the first axis they are {ours}."
         )
 
     def draw(g):

@@ -19,7 +19,7 @@ from jarvis.classroom.check.verdict import Wrong, exercise, near, number
     ),
 )
 def b_for(answer, rng) -> None:
-    """`b_for(rate) -> pA`: the b with which the final rate under 500 pA is `rate` (Hz), to 1 %."""
+    """`b_for(rate) -> pA`: the b that makes the final rate at 500 pA `rate` (Hz), to 1 %."""
     rates = rng.permutation([rng.uniform(10, 16), rng.uniform(19, 26), rng.uniform(29, 40)])
     tried = [(number(answer(rate), "b"), rate) for rate in rates]
     if len({b for b, _ in tried}) == 1:

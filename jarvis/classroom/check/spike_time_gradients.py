@@ -52,7 +52,7 @@ def _threshold(w: np.ndarray, tau: float) -> tuple[np.ndarray, list[tuple[np.nda
         (-1 / (w * v_dot), "That is dT/dw. A higher threshold is not a different weight."),
         (1 / (v_dot + 1 / tau), "You divide by the current alone, but v also leaks at the rate "
          "v/tau. (Or you let the current decay with tau: it decays with tau_s, which is tau/2.)"),
-        (1 / (w - 1 / tau), "You take the current at the arrival. It decays until the spike."),
+        (1 / (w - 1 / tau), "You take the current on arrival. It decays until the spike."),
         (1 / speed(10.0), "That is right only for tau = 10 ms: use the argument `tau`."),
     ]  # fmt: skip
 
@@ -123,7 +123,7 @@ def own_spike(answer, rng) -> None:
     ),
 )
 def wake_loss(answer, rng) -> None:
-    """`wake_loss(result: FirstSpikes) -> loss`: training the delays on it wakes a neuron."""
+    """`wake_loss(result: FirstSpikes) -> loss`: minimising it over the delays wakes a neuron."""
     params = FirstSpikeParams(tau_mem=10.0, tau_syn=5.0, min_slope=0.0)
     gaps = torch.tensor(rng.uniform(4.0, 6.5, 4)).cumsum(0)
     inputs = (gaps - gaps[0])[None].float()
