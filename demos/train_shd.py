@@ -168,6 +168,14 @@ def make_parser() -> cli.Parser:
         help="input of a bin with n events: n, log(1 + n), or 1 if there is any event",
     )
     add(
+        "--equalise",
+        type=cli.share,
+        default=0.5,
+        metavar="P",
+        help="divide each input by the P-th power of its standard deviation over the training "
+        "words",
+    )
+    add(
         "--shift-channels",
         type=cli.not_negative_int,
         default=20,
@@ -281,6 +289,16 @@ def make_network(args, n_in: int, n_classes: int) -> DelayedNetwork:
     )  # fmt: skip
 
 
+def spread_of(words: SpokenDigits, encode) -> Tensor:
+    """The standard deviation of each input over all words and steps ``[n_in]``."""
+    n, total, squares = 0, torch.tensor(0.0), torch.tensor(0.0)
+    for index in torch.arange(len(words)).split(512):
+        x = encode(words[index][0], torch.default_generator).double()
+        n += x.shape[0] * x.shape[1]
+        total, squares = total + x.sum((0, 1)), squares + x.square().sum((0, 1))
+    return (squares / n - (total / n).square()).clamp_min(0.0).sqrt().float()
+
+
 def make_optimizer(network: DelayedNetwork, args) -> torch.optim.Optimizer:
     """AdamW with a separate learning rate for delays, which are in ms."""
     delays = [p for n, p in network.named_parameters() if n.endswith(".delays")]
@@ -341,6 +359,7 @@ def _train(args, device: torch.device) -> None:
         print(repr(words))
         with seeded(args.seed):
             network = make_network(args, CHANNELS // args.pool, words.n_classes).to(device)
+        network.equalise_(spread_of(words, encode).to(device), args.equalise)
         augmentation = Augmentation(
             args.shift_channels,
             stretch=args.stretch,

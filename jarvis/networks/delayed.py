@@ -314,6 +314,9 @@ class DelayedNetwork(nn.Module):
         seed: seed of the initial values, an integer or a `torch.Generator`; None: PyTorch's default
             generator.
 
+    Attributes:
+        scale: ``[n_in]`` fixed factors on the inputs, 1 unless `equalise_` sets them.
+
     Raises:
         ValueError: for fewer than two sizes, or an option out of range.
 
@@ -324,6 +327,8 @@ class DelayedNetwork(nn.Module):
         >>> network((torch.rand(100, 8, 20) < 0.1).float()).shape
         torch.Size([8, 5])
     """
+
+    scale: Tensor
 
     def __init__(
         self,
@@ -358,6 +363,31 @@ class DelayedNetwork(nn.Module):
         )  # fmt: skip
         self.norms = nn.ModuleList(nn.BatchNorm1d(n) for n in sizes[1:-1])
         self.neurons = nn.ModuleList(make(n) for n in sizes[1:-1])
+        self.register_buffer("scale", torch.ones(sizes[0]))
+
+    @torch.no_grad()
+    def equalise_(self, spread: Tensor, power: float = 0.5) -> None:
+        """Scale each input by ``spread ** -power``, divided by the mean of these factors.
+
+        Weights start with the same spread for all inputs, and learn at the same rate. Without
+        scaling, inputs that vary little therefore contribute little.
+
+        Args:
+            spread: ``[n_in]`` standard deviation of each input over the training data. An input
+                that never varies keeps the factor of the one that varies least.
+            power: 0: no scaling; 1: all inputs vary by the same amount.
+
+        Raises:
+            ValueError: for a spread of another shape, negative, or all 0; or a power outside
+                [0, 1].
+        """
+        check_tensor("equalise_: spread", spread, f"[n_in={len(self.scale)}]")
+        check_values("equalise_: spread", spread, "", at_least=0)
+        check_number("equalise_: power", power, at_least=0, at_most=1)
+        if not bool((spread > 0).any()):
+            raise ValueError("equalise_: spread is 0 for all inputs")
+        factors = spread.clamp_min(spread[spread > 0].min()) ** -power
+        self.scale.copy_(factors / factors.mean())
 
     @property
     def smoothing(self) -> float:
@@ -383,6 +413,7 @@ class DelayedNetwork(nn.Module):
             of the spikes ``[T, B, n]`` of the hidden layers.
         """
         hidden = []
+        x = x * self.scale
         for synapses, norm, neurons in zip(self.synapses, self.norms, self.neurons, strict=False):
             x, _ = neurons(over_time(norm, synapses(x)[0]))
             hidden.append(x)
@@ -396,7 +427,7 @@ class DelayedNetwork(nn.Module):
     def fused(self) -> SpikingChain:
         """A copy without normalisation, for inference: a chain whose outputs are the currents y.
 
-        The normalisation becomes part of the weights and biases, as on hardware.
+        The normalisation and `scale` become part of the weights and biases, as on hardware.
         """
         layers: list[nn.Module] = []
         for synapses, norm, neurons in zip(self.synapses, self.norms, self.neurons, strict=False):
@@ -407,4 +438,6 @@ class DelayedNetwork(nn.Module):
                 cast(Tensor, norm.running_var), norm.eps, norm.weight, norm.bias,
             )  # fmt: skip
             layers += [one, copy.deepcopy(neurons)]
-        return SpikingChain([*layers, copy.deepcopy(self.synapses[-1])]).eval()
+        layers.append(copy.deepcopy(self.synapses[-1]))
+        cast(DelayedLinear, layers[0]).weight.mul_(self.scale)
+        return SpikingChain(layers).eval()

@@ -337,8 +337,27 @@ def test_a_network_learns_the_order_of_two_inputs():
     assert accuracy("none") < 0.65
 
 
-def test_a_network_is_its_layers_and_its_chain():
+def test_equalised_inputs_vary_by_the_same_amount():
     network = make_network()
+    spread = torch.tensor([1.0, 2.0, 4.0, 0.5, 0.0, 8.0])
+    network.equalise_(spread, power=1.0)
+    scaled = (spread * network.scale)[spread > 0]
+    torch.testing.assert_close(scaled, scaled[0].expand(5))
+    assert network.scale[4] == network.scale[3]  # like the input that varies least
+    torch.testing.assert_close(network.scale.mean(), torch.tensor(1.0))
+    network.equalise_(spread, power=0.0)
+    assert torch.equal(network.scale, torch.ones(6))
+    for wrong, message in ((spread[:3], "n_in=6"), (-spread, "spread"), (0 * spread, "all inputs")):
+        with pytest.raises(ValueError, match=message):
+            network.equalise_(wrong)
+    with pytest.raises(ValueError, match="power"):
+        network.equalise_(spread, power=2.0)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5])
+def test_a_network_is_its_layers_and_its_chain(power):
+    network = make_network()
+    network.equalise_(torch.tensor([1.0, 2.0, 0.5, 1.5, 3.0, 1.0]), power)
     x = random_spikes(15, 4, 6, dtype=torch.float32)
     for _ in range(40):
         network(x)  # the running statistics of the normalisation
