@@ -232,7 +232,7 @@ class LIFLayer(SpikingLayer):
         dt: time step, ms.
         threshold: firing threshold (the resting potential is 0).
         reset: "subtract", "zero" or "none".
-        refractory: refractory time, ms.
+        refractory: refractory period, ms.
         tau_syn: time constant of the synaptic current, ms; None for none.
         surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
             spikes``.

@@ -116,7 +116,7 @@ def lif(**start: Any) -> Explorer:
         "tau": slider("tau (ms)", at.tau, 2.0, 50.0, 1.0),
         "threshold": slider("threshold (units of v)", at.threshold, 0.2, 2.0, 0.1),
         "reset": choice("reset", at.reset, RESETS),
-        "refractory": slider("refractory time (ms)", at.refractory, 0.0, 20.0, 0.5),
+        "refractory": slider("refractory period (ms)", at.refractory, 0.0, 20.0, 0.5),
     }
     return Explorer(at, controls, compute_lif, LIFPicture())
 

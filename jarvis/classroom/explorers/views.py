@@ -83,7 +83,7 @@ def lif_rate(settings: LIFSettings, currents: np.ndarray) -> np.ndarray:
     The rate is ``1000 / (refractory + tau ln(I/(I - threshold)))``, or 0 for I up to the threshold.
     With reset "none", no rate is defined above the threshold, and the result there is NaN.
 
-    Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.9 solved for t, with a refractory time.
+    Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.9 solved for t, with a refractory period.
     """
     rates = np.zeros(np.shape(currents))
     fires = np.asarray(currents) > settings.threshold
