@@ -324,14 +324,12 @@ _AFTER_WINNING: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "The others are inhibited even if no neuron fires.": (
         lambda h, strength: np.where(_winner(h), 0, h - strength)
     ),
-    "The others are inhibited once for each neuron that reaches 1. Only one of these fires, so they "
-    "are lowered by `strength` once.": (
+    "The others are inhibited once for each neuron that reaches 1. Only one of these fires, so "
+    "they are lowered by `strength` once.": (
         lambda h, strength: np.where(_winner(h), 0, h - strength * (h >= 1).sum())
     ),
     "Neurons that reach 1 but do not fire are reset as well. Only the one that fires is reset.": (
-        lambda h, strength: (
-            np.where(h >= 1, 0, h) - strength * (_winner(h).any() & ~_winner(h))
-        )
+        lambda h, strength: np.where(h >= 1, 0, h) - strength * (_winner(h).any() & ~_winner(h))
     ),
     "Neurons that reach 1 but do not fire are not inhibited. All others are lowered.": (
         lambda h, strength: np.where(_winner(h), 0, h - strength * (_winner(h).any() & (h < 1)))

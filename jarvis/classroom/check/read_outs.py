@@ -246,9 +246,8 @@ _WEIGHT_SLIPS: dict[str, Callable[[float, int], np.ndarray]] = {
     "all steps.": _leak,
     "Your weights are shifted by one step: the last potential contains the last current, so that "
     "the last step counts, too.": lambda tau, n: 1 - _leak(tau, n),
-    "Your first step counts least. It is in the potentials of all steps, so it should count most.": (
-        lambda tau, n: _mean_of_leaky(tau, n)[::-1]
-    ),
+    "Your first step counts least. It is in the potentials of all steps, so it should count "
+    "most.": (lambda tau, n: _mean_of_leaky(tau, n)[::-1]),
     "Those are the weights of the steps in the last potential, in reverse order. The mean contains "
     "the potentials of all steps.": lambda tau, n: _leak(tau, n)[::-1],
     "The sign in the exponent is wrong: a current decays with time.": (

@@ -100,8 +100,8 @@ def _last_on_top(maps: Tensor, features: Tensor, stride: int) -> Tensor:
     for y in range(maps.shape[2]):
         for x in range(maps.shape[3]):
             part = torch.einsum("nc,cdij->ndij", maps[:, :, y, x], features)
-            rows, columns = slice(y * stride, y * stride + size), slice(x * stride, x * stride + size)
-            pictures[:, :, rows, columns] = part
+            top, left = y * stride, x * stride
+            pictures[:, :, top : top + size, left : left + size] = part
     return pictures
 
 

@@ -2,8 +2,8 @@
 
 Every `compute_*` is pure: the same settings give the same arrays, and only the digits are cached.
 They use the compiled loops, so that sliders can be dragged. `explorers.figures` draws the arrays,
-and `classroom.widgets` adds the sliders. The views of surrogates, with their trainings, and of
-spatial layouts are in separate files: `surrogate_curves` and `layout_frames`.
+and `classroom.widgets` adds the sliders. The views of surrogates, with their trainings, are in
+`surrogate_curves`.
 """
 
 import math
