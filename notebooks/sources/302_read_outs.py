@@ -14,7 +14,7 @@
 # reduce these to one answer, find two that look harmless but lose information, and predict how
 # much.
 #
-# **Time.** 50 minutes for you, 2 minutes for the machine.
+# **Time.** 55 minutes for you, 2 minutes for the machine.
 #
 # **You need.** Surrogate gradients and the task of [301](301_surrogate_gradients.ipynb), synaptic
 # currents ([103](103_synapses_and_state.ipynb)), and spike-time codes

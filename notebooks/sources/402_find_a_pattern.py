@@ -17,7 +17,7 @@
 # the neuron when. You watch it fail twice, and then find the pattern. Controls show what it has
 # learned.
 #
-# **Time.** 50 minutes for you, 2 minutes for the machine.
+# **Time.** 55 minutes for you, 2 minutes for the machine.
 # **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
 # [101](101_leaky_neuron.ipynb).
 # **Leads to.** [403](403_features.ipynb) The same in pictures, and learning from reward.
