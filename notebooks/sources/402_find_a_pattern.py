@@ -494,7 +494,7 @@ plt.show()
 
 # %% tags=["exercise"]
 def compete(h, strength):
-    """Potentials h [n] before the reset -> potentials [n] after it, and who fires [n], bool."""
+    """Potentials h [n] before the reset -> potentials [n] after it, and spikes [n], bool."""
     ...
 
 

@@ -277,11 +277,11 @@ def compete(answer, rng) -> None:
 def _competed(answer: Callable, h: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
     pair = answer(h, strength)
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise Wrong("Return two things: the potentials, and who fires.")
-    v, fired = array(pair[0], h.shape, "the potentials"), array(pair[1], h.shape, "who fires")
+        raise Wrong("Return two things: the potentials and the spikes.")
+    v, fired = array(pair[0], h.shape, "the potentials"), array(pair[1], h.shape, "the spikes")
     if not np.isin(fired, (0, 1)).all():
         swapped = " Return the potentials first." * bool(np.isin(v, (0, 1)).all())
-        raise Wrong(f"Who fires should be True or False for each neuron.{swapped}")
+        raise Wrong(f"The spikes should be True or False, one for each neuron.{swapped}")
     return v, fired
 
 

@@ -168,7 +168,7 @@ plt.show()
 
 # %%
 def compete(h, strength):
-    """Potentials h [n] before the reset -> potentials [n] after it, and who fires [n], bool."""
+    """Potentials h [n] before the reset -> potentials [n] after it, and spikes [n], bool."""
     fired = np.zeros(len(h), bool)
     fired[h.argmax()] = h.max() >= 1
     return np.where(fired, 0.0, h - strength * fired.any()), fired
