@@ -1,7 +1,7 @@
 """Time and memory of the classroom's explorers: python -m benchmarks.widgets
 
-Every explorer is moved through the ranges of its sliders, with strokes or clicks on its figure if
-it supports them. Two medians are measured: the time of `compute_*`, at most 10 ms, and the time of
+Every explorer is moved through the ranges of its sliders, with strokes on its figure if it supports
+them. Two medians are measured: the time of `compute_*`, at most 10 ms, and the time of
 a redraw (compute, draw, PNG), at most 200 ms. Both are CPU time, which is least affected by other
 work on the machine; the wall time of the redraw is reported as well. Then the explorer makes 1000
 moves, after which the process may have grown by 5 MB (a leak of one PNG per move would amount to 20
@@ -17,18 +17,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmarks import machine
 from jarvis.classroom import widgets
 from jarvis.classroom.explorers.figures import CodePicture
-from jarvis.classroom.explorers.layout_figure import LayoutPicture
 from jarvis.classroom.explorers.pointer import Pointer
 from jarvis.support.files import write_json
 
 COMPUTE_MS, REDRAW_MS, GROWTH_MB = 10.0, 200.0, 5.0
-LAYOUT = Path(__file__).resolve().parent.parent / "results" / "shd" / "layout.json"
 
 
 def resident() -> int:
@@ -42,23 +39,12 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def film() -> widgets.LayoutFilm:
-    """The film of the run on SHD or, if it is missing, a film of random positions."""
-    if LAYOUT.exists():
-        return widgets.film_of_file(LAYOUT)
-    random = np.random.default_rng(0)
-    return widgets.LayoutFilm(
-        np.arange(5.0), random.normal(0, 50, (5, 700, 3)), random.normal(0, 50, (5, 100, 3))
-    )
-
-
 MAKERS: dict[str, Callable[[], widgets.Explorer]] = {
     "lif": widgets.lif,
     "adex": widgets.adex,
     "code": widgets.code,
     "surrogate": widgets.surrogate,
     "stdp": widgets.stdp,
-    "layout": lambda: widgets.layout(film()),
 }
 
 
@@ -74,10 +60,8 @@ def _values(control, n: int) -> list:
 
 
 def _messages(explorer: widgets.Explorer, n: int) -> list[list[Pointer]]:
-    """Strokes across the rows of a digit, or clicks on neurons, in the format a web page sends."""
+    """Strokes across the rows of a digit, in the format a web page sends."""
     picture = explorer.picture
-    if isinstance(picture, LayoutPicture):
-        return [[Pointer("down", x, y)] for x, y in picture.pixels()[1 : n + 1]]
     if isinstance(picture, CodePicture):
         box, high = picture.pen.ax.get_window_extent(), picture.figure.bbox.height
         rows = [high - box.y0 - (k + 0.5) * box.height / 8 for k in range(8)]

@@ -231,7 +231,7 @@ class LIFLayer(SpikingLayer):
         dt: time step, ms.
         threshold: firing threshold (the resting potential is 0).
         reset: "subtract", "zero" or "none".
-        refractory: refractory time, ms.
+        refractory: refractory period, ms.
         tau_syn: synaptic time constant, ms; None: x acts directly on v.
         surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
             spikes``.

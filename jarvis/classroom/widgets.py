@@ -4,8 +4,7 @@ Every function returns an `Explorer`, a box to be displayed by the last line of 
 with the compiled loops (`explorers.views`) and draws into a single figure by updating its artists
 (`explorers.figures`), so that nothing flickers or accumulates. Errors are shown in the widget and
 kept in `Explorer.errors`, because an exception in a callback does not stop a notebook. If anywidget
-is installed, users can draw a digit on the figure of `code`, and click a neuron on the figure
-of `layout`.
+is installed, users can draw a digit on the figure of `code`.
 
     from jarvis.classroom import widgets
     widgets.lif(current=1.5)
@@ -40,14 +39,6 @@ from jarvis.classroom.explorers.figures import (
     draw_stdp,
     draw_surrogate,
 )
-from jarvis.classroom.explorers.layout_figure import LayoutPicture, draw_layout_frame
-from jarvis.classroom.explorers.layout_frames import (
-    LayoutFilm,
-    LayoutSettings,
-    compute_layout,
-    film_of_file,
-    film_of_run,
-)
 from jarvis.classroom.explorers.neuron_figure import NeuronPicture, draw_neuron
 from jarvis.classroom.explorers.neuron_view import (
     NeuronSettings,
@@ -81,9 +72,8 @@ from jarvis.surrogate import SURROGATES
 from jarvis.zoo import find
 
 __all__ = [
-    "Explorer", "LayoutFilm", "adex", "code", "draw_adex", "draw_code", "draw_layout_frame",
-    "draw_lif", "draw_neuron", "draw_stdp", "draw_surrogate", "film_of_file", "film_of_run",
-    "layout", "lif", "neuron", "stdp", "surrogate",
+    "Explorer", "adex", "code", "draw_adex", "draw_code", "draw_lif", "draw_neuron", "draw_stdp",
+    "draw_surrogate", "lif", "neuron", "stdp", "surrogate",
 ]  # fmt: skip
 
 
@@ -116,7 +106,7 @@ def lif(**start: Any) -> Explorer:
         "tau": slider("tau (ms)", at.tau, 2.0, 50.0, 1.0),
         "threshold": slider("threshold (units of v)", at.threshold, 0.2, 2.0, 0.1),
         "reset": choice("reset", at.reset, RESETS),
-        "refractory": slider("refractory time (ms)", at.refractory, 0.0, 20.0, 0.5),
+        "refractory": slider("refractory period (ms)", at.refractory, 0.0, 20.0, 0.5),
     }
     return Explorer(at, controls, compute_lif, LIFPicture())
 
@@ -273,28 +263,3 @@ def stdp(**start: Any) -> Explorer:
         "weight": slider("weight before (w_max = 1)", at.weight, 0.0, 1.0, 0.01),
     }
     return Explorer(at, controls, compute_stdp, STDPPicture())
-
-
-def layout(film: LayoutFilm, **start: Any) -> Explorer:
-    """A film of the neurons' positions during training, and the delays of a chosen neuron.
-
-    Args:
-        film: from `film_of_run` (the frames of a run) or `film_of_file` (results/shd/layout.json).
-        **start: initial frame and neuron, both counted from 0.
-    """
-    at = _started(LayoutSettings, start, film=film)
-    compute_layout(at)  # reports a frame or neuron that does not exist
-    frames, neurons, n_dims = len(film.epochs), film.hidden.shape[1], film.inputs.shape[2]
-    controls = {
-        "frame": slider("frame", at.frame, 0, frames - 1, 1),
-        "neuron": slider("hidden neuron", at.neuron, 0, neurons - 1, 1),
-    }
-    figure = LayoutPicture(n_dims)
-
-    def chosen(events: list[Pointer], now: LayoutSettings) -> dict[str, Any]:
-        pressed = [figure.nearest(event) for event in events if event.kind == "down"]
-        found = [neuron for neuron in pressed if neuron is not None]
-        return {"neuron": found[-1]} if found and found[-1] != now.neuron else {}
-
-    hand = PointerHandler(chosen, "Click a hidden neuron (black) to see its delays")
-    return Explorer(at, controls, compute_layout, figure, hand=hand)

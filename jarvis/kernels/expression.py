@@ -320,19 +320,28 @@ def apart(function: Callable[[], Result]) -> Result:
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
-    if text and any(words in str(error) for words in _DECIDES):
-        return "it decides by the value of a tensor, as torch.where does for each neuron"
+    for words, reason in _VALUES.items():
+        if words in str(error):
+            return reason
     if "in-place operation" in str(error):
         return "it changes one of its arguments in place"
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
-#: Parts of torch's messages for code that asks for the value of a tensor.
-_DECIDES = (
-    "Boolean value of Tensor",
-    "data-dependent",
-    "converted to Python scalars",
+_ASKS = (
+    "it asks for the value of a tensor (if, while, and, or, float(), .item(), functions of math); "
+    "use torch.where and other functions of torch"
 )
+
+#: Parts of torch's messages for code that asks for the value of a tensor, and what to say.
+_VALUES = {
+    "Boolean value of Tensor": (
+        "it branches on the value of a tensor (if, while, and, or); use torch.where, which decides "
+        "for each neuron"
+    ),
+    "data-dependent": _ASKS,
+    "converted to Python scalars": _ASKS,
+}
 
 
 def _line_with(step: Callable, name: str) -> str:

@@ -48,7 +48,7 @@ class ALIFParams(Parameters):
 
     The numbers come from the authors' public code, all for dt = 1 ms; "srnn" uses the means of the
     distributions from which the initial values of tau and tau_adapt are drawn before learning.
-    Three details of that code are omitted: "eprop" has refractory times, "lsnn" compares the
+    Three details of that code are omitted: "eprop" has refractory periods, "lsnn" compares the
     potential of the previous step with the threshold, and "srnn" starts at random potentials.
 
     Some forms can be converted into each other: "current" is "jump" with weights multiplied by

@@ -73,7 +73,7 @@ class AlphaLIFParams(Refractory, Parameters):
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range, or a refractory time below half a step.
+        ValueError: for a value outside its range, or a refractory period below half a step.
 
     Warns:
         UserWarning: if dt is so large that the grid may miss 1 % or more of a postsynaptic

@@ -106,7 +106,7 @@ class ConductanceLIFParams(Refractory, Parameters):
         dg/dt   = -g/tau,   g jumps by its input
         B(V)    = 1/(1 + mg exp(-mg_slope V)/3.57)
 
-    At ``V >= v_t`` the neuron spikes, and V stays at v_reset for the refractory time while the
+    At ``V >= v_t`` the neuron spikes, and V stays at v_reset for the refractory period while the
     conductances continue to decay. If the conductances are constant, V approaches
     ``(sum of g e + I)/(sum of g)`` with the time constant ``c/(sum of g)``: each open channel makes
     the neuron respond faster, and more weakly, to a current (shunting).
@@ -139,7 +139,7 @@ class ConductanceLIFParams(Refractory, Parameters):
 
     Raises:
         ValueError: for a value outside its range; for a threshold that is not above the reset; for
-            a refractory time below half a step.
+            a refractory period below half a step.
 
     Warns:
         UserWarning: if dt is so large that the error of a postsynaptic potential exceeds 1 %.

@@ -70,7 +70,7 @@ class EscapeLIFParams(Refractory, Parameters):
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range, or a refractory time below half a step.
+        ValueError: for a value outside its range, or a refractory period below half a step.
 
     Source: Gerstner et al. 2014, Neuronal Dynamics, section 9.1; Jolivet, Rauch,
     Luescher & Gerstner 2006, J. Comput. Neurosci. 21:35.

@@ -1,17 +1,17 @@
-"""The refractory time: code shared by the parameters and steps of all neurons that have one."""
+"""The refractory period: code shared by the parameters and steps of all neurons that have one."""
 
 import torch
 from torch import Tensor
 
 
 class Refractory:
-    """A refractory time in whole steps, for parameters with fields `refractory` and `dt`, ms."""
+    """A refractory period in whole steps, for parameters with fields `refractory` and `dt`, ms."""
 
     refractory: float
     dt: float
 
     def check_refractory(self) -> None:
-        """Raise ValueError for a refractory time that would have no effect."""
+        """Raise ValueError for a refractory period that would have no effect."""
         if self.refractory > 0 and self.refractory_steps == 0:
             raise ValueError(
                 f"refractory={self.refractory:g} ms is less than half a step of dt={self.dt:g} ms "
@@ -20,7 +20,7 @@ class Refractory:
 
     @property
     def refractory_steps(self) -> int:
-        """The refractory time in whole steps."""
+        """The refractory period in whole steps."""
         return round(self.refractory / self.dt)
 
     @property

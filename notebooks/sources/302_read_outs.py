@@ -14,7 +14,7 @@
 # reduce these to one answer, find two that look harmless but lose information, and predict how
 # much.
 #
-# **Time.** 50 minutes for you, 2 minutes for the machine.
+# **Time.** 55 minutes for you, 2 minutes for the machine.
 #
 # **You need.** Surrogate gradients and the task of [301](301_surrogate_gradients.ipynb), synaptic
 # currents ([103](103_synapses_and_state.ipynb)), and spike-time codes
@@ -477,15 +477,17 @@ plt.show()
 # From mean current to mean potential the formula predicts a loss of 1.2 points, and the networks
 # lose about as much.
 #
-# ### Exercise 4: The best leak (4 min)
+# ### Exercise 4: A mean with a leak (5 min)
 #
-# What would another time constant cost the read-out "last"? Return the weight of each step in the
-# last potential: a current that came $k$ ms earlier has decayed by the factor $e^{-k/\tau}$.
+# Let the potential of the read-out "mean potential" leak: from one step of 1 ms to the next it
+# decays by the factor $e^{-1/\tau}$, and then the new current is added. How much does each step
+# count in the mean of this potential? Return the weights of the steps. A common factor does not
+# matter, since $T_\mathrm{eff}$ does not depend on it.
 
 
 # %% tags=["exercise"]
 def step_weights(tau, n_steps):
-    """The weights [n_steps], first to last, of a leaky integrator's last potential."""
+    """The weights [n_steps], first to last, in the mean potential with a leak; tau in ms."""
     ...
 
 
@@ -493,7 +495,8 @@ def step_weights(tau, n_steps):
 if check.step_weights(step_weights):
     for tau in (2.0, 5.0, 20.0, 100.0):
         T = effective_steps(torch.as_tensor(step_weights(tau, n_steps)))
-        model = network("last", tau_readout=tau)
+        model = with_readout("mean potential", seed)
+        model.readout.integrator = LeakyIntegrator(tau=tau)
         train(model)
         print(f"tau {tau:5g} ms: T_eff {T:4.1f}, ceiling {ceiling(T):.3f}, {accuracy(model):.3f}")
 

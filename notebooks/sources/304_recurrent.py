@@ -368,16 +368,16 @@ order_kinds = {
     "recurrent": lambda: network(n_hidden, recurrent=True),
 }
 order_nets, order_acc = compare(which_first, order_kinds)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 same = (shares**2).sum().item()
-blind = same + (1 - same) / 2
+blind = same + (1 - same) / 2  # the answer of exercise 2
+dots(order_acc, blind, "ceiling without memory")
+plt.show()
 if full_run and on_nmnist:
     assert max(order_acc["counts"] + order_acc["feed-forward"]) < blind + 0.02
     pairs = zip(order_acc["recurrent"], order_acc["feed-forward, slow neurons"], strict=True)
     assert all(recurrent > slow for recurrent, slow in pairs)
-
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
-dots(order_acc, blind, "ceiling without memory")
-plt.show()
 
 # %% [markdown]
 # *The figure shows each reader's accuracy on "which digit came first?", one dot per fold.* Without
@@ -470,27 +470,6 @@ plt.show()
 #
 # Now erase the memory: after the first pause, set the potentials to 0, or the spikes of the
 # previous step, or both, and continue.
-#
-# ### Exercise 3: Forget the spikes (4 min)
-#
-# The state of a recurrent layer is a `RecurrentState(neurons, spikes)`, a NamedTuple. Return a
-# state with the same `neurons`, but no spikes. The original must not change.
-
-
-# %% tags=["exercise"]
-def without_spikes(state):
-    """The same state, but with no spikes in the previous step."""
-    ...
-
-
-# %%
-if check.without_spikes(without_spikes):
-    with torch.no_grad():
-        model = order_nets["recurrent"][0]
-        _, state = model(inputs[:half], return_state=True)  # up to the end of the first pause
-        changed = state._replace(hidden=(without_spikes(state.hidden[0]),))
-        right = (model(inputs[half:], changed).argmax(1) == labels).float().mean()
-    print(f"right {right:.3f}, with nothing taken away {order_acc['recurrent'][0]:.3f}")
 
 
 # %%
@@ -530,6 +509,35 @@ plt.show()
 # potentials and in the spikes, and either restores the other. Over the pause of 50 ms, recurrent
 # activity keeps the memory: the feed-forward network, with the same time constant, forgets.
 #
+# ### Exercise 3: Mix two memories (4 min)
+#
+# What if potentials and spikes remember different digits? After the first pause, let each sample
+# keep its potentials, but take the spikes of the previous step from another sample, its donor:
+# sample `b` gets those of sample `order[b]`. The state is a `RecurrentState(neurons, spikes)`, a
+# NamedTuple, and its tensors have the shape [B, n]. Guess first: will the network name the
+# sample's own first digit, or that of the donor?
+
+
+# %% tags=["exercise"]
+def with_spikes_of(state, order):
+    """A state with the same neurons, in which sample b has the spikes of sample order[b]."""
+    ...
+
+
+# %%
+if check.with_spikes_of(with_spikes_of):
+    order = torch.randperm(len(labels), generator=fixed(0))
+    with torch.no_grad():
+        model = order_nets["recurrent"][0]
+        _, state = model(inputs[:half], return_state=True)  # up to the end of the first pause
+        mixed = state._replace(hidden=(with_spikes_of(state.hidden[0], order),))
+        answers = model(inputs[half:], mixed).argmax(1)
+    differ = labels != labels[order]
+    for whose, digits in (("its own", labels), ("the donor's", labels[order])):
+        share = (answers == digits)[differ].float().mean()
+        print(f"{share:.0%} of the samples: {whose} first digit")
+
+# %% [markdown]
 # ## 6. When recurrence goes wrong
 #
 # Each step back in time multiplies the gradient by a sum: the leak, plus the recurrent weights

@@ -16,7 +16,7 @@
 # A thousand inputs fire at random. Now and then the same 50 ms of spikes recur, and nobody tells
 # the neuron when. You watch it fail twice, and then succeed. Controls show what it has learned.
 #
-# **Time.** 50 minutes for you, 2 minutes for the machine. **You need.** [401](401_stdp.ipynb), for
+# **Time.** 55 minutes for you, 2 minutes for the machine. **You need.** [401](401_stdp.ipynb), for
 # traces and the drift of a weight; the neuron of [101](101_leaky_neuron.ipynb). **Leads to.**
 # [403](403_features.ipynb) Patterns in pictures, and learning from reward.
 #
@@ -482,20 +482,24 @@ plt.show()
 # both faults are rare; some pattern lacks a neuron in 1<!-- gaps_inhibition 0 --> stream. In
 # return, hits fall a little, and neurons fire more often outside the patterns.
 #
-# ### Exercise 4: Push the others down (4 min)
+# ### Exercise 4: Let only one neuron win (6 min)
 #
-# Return the potentials after lateral inhibition. Each spike lowers the potential of every *other*
-# neuron by `strength`, whether or not that neuron fired as well.
+# In `listen`, all neurons that reach the threshold in the same step fire, and all of them learn:
+# inhibition comes too late for them. Write a stricter rule. Of the neurons whose potential is at
+# least 1, only the one with the highest potential fires. It is reset to 0, and all other neurons
+# are lowered by `strength`. If no neuron reaches 1, nothing changes.
 
 
 # %% tags=["exercise"]
-def inhibit(v, fired, strength):
-    """Potentials [n] after inhibition; v is [n], fired is [n], bool."""
+def compete(h, strength):
+    """Potentials h [n] before the reset -> potentials [n] after it, and spikes [n], bool."""
     ...
 
 
 # %%
-check.inhibit(inhibit)
+if check.compete(compete):
+    v, fired = compete(np.array([0.3, 1.2, 1.5, -0.4]), 4.0)
+    print("potentials", v, "fired", fired)
 
 # %% [markdown]
 # ## Summary

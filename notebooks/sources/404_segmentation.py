@@ -105,7 +105,7 @@ _ = reader.layers[2].thresholds.mul_(0.7)  # from now on also for what is only s
 # *transposed* convolution.
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def to_pixels(maps, *layers):
     """Maps [N, C, k, k] of weights, led back through `layers`: ON minus OFF, [N, H, W]."""
     for layer in layers:
@@ -167,13 +167,14 @@ assert right > 0.15
 #
 # ### Exercise 1: Go one layer back (5 min)
 #
-# Draw a layer in this way, but without pooling: `maps` are its weights, `features` the pictures of
-# the layer below. Return a picture of each map.
+# Draw a layer in this way, but without pooling. Instead, neighbouring units of the layer below lie
+# `stride` pixels apart. `maps` are the weights of the layer to be drawn, `features` the pictures of
+# the maps below. Return a picture of each map, just large enough for all features.
 
 
 # %% tags=["exercise"]
-def one_layer_back(maps, features):
-    """maps [N, C, k, k] and features [C, D, s, s] -> pictures [N, D, k + s - 1, k + s - 1]."""
+def one_layer_back(maps, features, stride):
+    """maps [N, C, k, k], features [C, D, s, s] -> pictures [N, D, H, H], H = (k - 1) stride + s."""
     ...
 
 

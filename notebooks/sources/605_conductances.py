@@ -550,7 +550,7 @@ check.balanced_pair(my_pair)
 # left to fit.
 #
 # The firing rate has a closed form. The probability of no spike up to a time $t$ after a reset is
-# $S(t) = e^{-\int_0^t \rho(v(s))\,ds}$, and the mean interval is the refractory time plus
+# $S(t) = e^{-\int_0^t \rho(v(s))\,ds}$, and the mean interval is the refractory period plus
 # $\int S\,dt$. We fit $\Delta_u$ to the rates of the balanced neuron (to their square roots, so
 # that low rates count, too).
 

@@ -3,6 +3,7 @@
 import io
 import statistics
 import time
+from functools import cache
 
 import nbformat
 import numpy as np
@@ -14,12 +15,11 @@ from PIL import Image
 from jarvis.classroom import lesson, widgets
 
 from .film import Film
-from .lab import ROOT, Lab, command_of_make
+from .lab import Lab, command_of_make
 from .page import Explorer, Notebook, wait
 
 LESSON = "102_firing_rate.ipynb"  #: with the sliders of a LIF neuron
 MADE = "explorers.ipynb"
-FILM = ROOT / "results" / "shd" / "layout.json"
 # name: (the cell, the slider that is dragged, to which shares of its way: with time, in a hurry)
 EXPLORERS = {
     "lif": ("widgets.lif(current=1.5)", "current I (units of v)", 0.9, 0.3),
@@ -28,7 +28,6 @@ EXPLORERS = {
     "code": ("widgets.code()", "T (steps of 1 ms)", 0.9, 0.1),
     "surrogate": ("widgets.surrogate()", "slope k (1/unit of v)", 0.0, 1.0),
     "stdp": ("widgets.stdp(bounds='soft')", "weight before (w_max = 1)", 0.9, 0.1),
-    "layout": ("widgets.layout(widgets.film_of_file(FILM))", "frame", 1.0, 0.0),
 }
 # Two that fail on purpose: a setting that the library refuses, and a fault of ours.
 WRONG = """wrong = widgets.lif()
@@ -108,8 +107,7 @@ def the_same_by_hand(name: str, explorer: Explorer, **more) -> bytes:
 
     `more`: settings that no control shows.
     """
-    films = [widgets.film_of_file(FILM)] if name == "layout" else []
-    ours = getattr(widgets, name)(*films)
+    ours = getattr(widgets, name)()
     shown = explorer.controls
     assert list(shown) == [control.description for control in ours.controls.values()]
     for control in ours.controls.values():
@@ -127,7 +125,7 @@ def the_same_by_hand(name: str, explorer: Explorer, **more) -> bytes:
 @pytest.fixture(scope="module")
 def explorers(driver, lab: Lab) -> list[Explorer]:
     """One cell an explorer, run in JupyterLab."""
-    cells = [f"from jarvis.classroom import widgets\nFILM = {str(FILM)!r}"]
+    cells = ["from jarvis.classroom import widgets"]
     cells += [cell for cell, *_ in EXPLORERS.values()] + list(ON_PURPOSE.values())
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     made = new_notebook(
@@ -199,39 +197,17 @@ def test_every_explorer_moves_without_flicker(name, explorers, driver, shot, mea
     shot(f"explorer-{name}")
 
 
-def test_a_click_on_a_neuron_chooses_it(explorers, driver, shot):
-    explorer = explorers[NUMBER["layout"]]
-    explorer.show()
-    ours = widgets.layout(widgets.film_of_file(FILM))
-    ours.controls["frame"].value = int(explorer.controls["frame"])
-    for neuron in (7, 60):
-        assert explorer.controls["hidden neuron"] != str(neuron)
-        before = explorer.png()
-        explorer.press(tuple(ours.picture.pixels()[neuron]))
-        wait(lambda before=before: explorer.png() != before, "another picture", 20)
-        # The mouse goes to whole pixels, where another neuron may be as near.
-        chosen = int(explorer.controls["hidden neuron"])
-        where = ours.picture.pixels()
-        assert np.hypot(*(where[chosen] - where[neuron])) < 2
-        ours.controls["neuron"].value = chosen
-        wait(lambda: explorer.png() == ours.image.value, "the picture of this neuron", 20)
-    explorer.press((700.0, 150.0))  # beside the places
-    explorer.settle()
-    assert explorer.png() == ours.image.value
-    assert explorer.watched("wrong") == []
-    assert explorer.watched("errors") == []
-    shot("layout-clicked")
-
-
-def test_a_drag_draws_on_the_sheet(explorers, driver, shot, measured):
-    explorer = explorers[NUMBER["code"]]
-    explorer.show()
+def on_sheet(row: int, column: int) -> tuple[float, float]:
+    """Where a pixel of the digit is in the picture of the code explorer, as it was drawn."""
     picture = widgets.code().picture
     sheet = picture.axes["picture"].get_window_extent()
     top, size = picture.figure.bbox.height - sheet.y1, sheet.width / 8
+    return sheet.x0 + (column + 0.5) * size, top + (row + 0.5) * size
 
-    def at(row: int, column: int) -> tuple[float, float]:
-        return sheet.x0 + (column + 0.5) * size, top + (row + 0.5) * size
+
+def test_a_drag_draws_on_the_sheet(explorers, driver, shot, measured):
+    explorer, at = explorers[NUMBER["code"]], cache(on_sheet)
+    explorer.show()
 
     def shown(drawn: np.ndarray) -> bytes:
         return the_same_by_hand("code", explorer, drawn=drawn)
@@ -319,11 +295,17 @@ def test_a_narrow_window_keeps_everything_in_its_cell(explorers, driver, shot):
             explorer.show()
             assert explorer.cut() == [], name
         shot("narrow")
-        # The picture is smaller than it was drawn: a click is where it is seen all the same.
-        where = widgets.layout(widgets.film_of_file(FILM)).picture.pixels()
-        outermost = int(where[:, 0].argmin())
-        assert explorer.controls["hidden neuron"] != str(outermost)
-        explorer.press(tuple(where[outermost]))
-        wait(lambda: explorer.controls["hidden neuron"] == str(outermost), "the neuron", 20)
+        # The picture is smaller than it was drawn: a press is where it is seen all the same.
+        explorer = explorers[NUMBER["code"]]
+        explorer.show()
+        drawn = np.zeros((8, 8))
+        explorer.push("empty the sheet")
+        empty = the_same_by_hand("code", explorer, drawn=drawn)
+        wait(lambda: explorer.png() == empty, "an empty sheet", 20)
+        explorer.press(on_sheet(5, 6))
+        drawn[5, 6] = 1
+        wanted = the_same_by_hand("code", explorer, drawn=drawn)
+        wait(lambda: explorer.png() == wanted, "one pixel on the sheet", 20)
+        explorer.push("the digit again")
     finally:
         driver.set_window_size(size["width"], size["height"])

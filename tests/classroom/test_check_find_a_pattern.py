@@ -44,8 +44,19 @@ def by_traces(pattern, t_out, a_plus, a_minus, tau_plus, tau_minus):
     return change
 
 
-def inhibit(v, fired, strength):
-    return v - strength * (fired.sum() - fired)
+def compete(h, strength):
+    fired = np.zeros(len(h), bool)
+    fired[h.argmax()] = h.max() >= 1
+    return np.where(fired, 0.0, h - strength * fired.any()), fired
+
+
+def neuron_by_neuron(h, strength):
+    winner = max(range(len(h)), key=lambda i: h[i])
+    if h[winner] < 1:
+        return h.tolist(), [False] * len(h)
+    return [0 if i == winner else x - strength for i, x in enumerate(h)], [
+        i == winner for i in range(len(h))
+    ]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -55,7 +66,8 @@ def test_right_answers(seed):
     assert check.jitter(jitter, seed=seed)
     assert check.gains(gains, seed=seed)
     assert check.gains(by_traces, seed=seed)
-    assert check.inhibit(inhibit, seed=seed)
+    assert check.compete(compete, seed=seed)
+    assert check.compete(neuron_by_neuron, seed=seed)
 
 
 def test_jitter_by_loops():
@@ -168,25 +180,61 @@ def test_gains(answer, words):
     told(check.gains, answer, words)
 
 
-def in_place(v, fired, strength):
-    v -= strength * (fired.sum() - fired)
-    return v
+def in_place(h, strength):
+    v, fired = compete(h, strength)
+    h[:] = v
+    return h, fired
+
+
+def fire(who):
+    """Potentials and spikes when `who(h)` fires."""
+
+    def answer(h, strength):
+        fired = who(h)
+        return np.where(fired, 0.0, h - strength * fired.any()), fired
+
+    return answer
+
+
+def lower(after):
+    """The right neuron fires, but the potentials are `after(h, fired, strength)`."""
+
+    def answer(h, strength):
+        _, fired = compete(h, strength)
+        return after(h, fired, strength), fired
+
+    return answer
+
+
+def first_above(h):
+    return np.arange(len(h)) == (np.argmax(h >= 1) if (h >= 1).any() else -1)
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda v, fired, strength: v - strength * fired.sum(), "lowers only the others"),
-        (lambda v, fired, strength: v - strength * fired, "inhibit the others"),
-        (lambda v, fired, strength: v - strength * fired.sum() * ~fired, "as well, by each other"),
-        (lambda v, fired, strength: v - strength * fired.any() * ~fired, "twice as much"),
-        (
-            lambda v, fired, strength: v + strength * (fired.sum() - fired),
-            "You raise the potential",
-        ),
-        (lambda v, fired, strength: v, "neurons fire, and neuron"),
+        (fire(lambda h: h >= 1), "All neurons that reach"),
+        (fire(lambda h: h == h.max()), "in every step"),
+        (fire(first_above), "the first neuron"),
+        (fire(lambda h: (h == h.max()) & (h > 1)), "exactly 1"),
+        (fire(lambda h: np.zeros(len(h), bool)), "No neuron ever"),
+        (fire(lambda h: (h == h.min()) & (h.max() >= 1)), "yours are"),
+        (lower(lambda h, f, s: h - s * f.any() * ~f), "not reset to 0"),
+        (lower(lambda h, f, s: h - f - s * f.any() * ~f), "by subtraction"),
+        (lower(lambda h, f, s: h * ~f - s * f.any()), "inhibited as well"),
+        (lower(lambda h, f, s: h * ~f), "not inhibited"),
+        (lower(lambda h, f, s: (h - s) * ~f), "even if no neuron fires"),
+        (lower(lambda h, f, s: (h - s * (h >= 1).sum()) * ~f), "once for each neuron"),
+        (lower(lambda h, f, s: h * (h < 1) - s * f.any() * ~f), "are reset as well"),
+        (lower(lambda h, f, s: (h - s * f.any() * (h < 1)) * ~f), "do not fire are not inhibited"),
+        (lower(lambda h, f, s: (h - s * f.any()) * (h < 1)), "instead of lowered"),
+        (lower(lambda h, f, s: (h + s * f.any()) * ~f), "You raise"),
+        (lower(lambda h, f, s: h - 9), "should become"),
+        (lambda h, s: compete(h, s)[0], "two things"),
+        (lambda h, s: compete(h, s)[::-1], "Return the potentials first"),
+        (lambda h, s: (h, h.argmax()), "should have the shape"),
         (in_place, "changes the array"),
     ],
 )
-def test_inhibit(answer, words):
-    told(check.inhibit, answer, words)
+def test_compete(answer, words):
+    told(check.compete, answer, words, seeds=range(6))

@@ -42,13 +42,21 @@ def excess(spikes, target):
 
 
 def step_weights(tau, n_steps):
-    return torch.exp(-(n_steps - 1 - torch.arange(n_steps)) / tau)
+    return 1 - torch.exp(-(n_steps - torch.arange(n_steps)) / tau)
+
+
+def by_loops(tau, n_steps):
+    return [sum(math.exp(-k / tau) for k in range(n_steps - t)) for t in range(n_steps)]
 
 
 def by_impulses(tau, n_steps):
-    """The last potential of the library's integrator, after an impulse at each step."""
+    """The mean potential of the library's integrator, after an impulse at each step."""
     v, _ = LeakyIntegrator(tau=tau)(torch.eye(n_steps, dtype=torch.double)[:, None])
-    return v[-1, 0]
+    return v.mean(0)[0]
+
+
+def last(tau, n_steps):
+    return torch.exp(-(n_steps - 1 - torch.arange(n_steps)) / tau)
 
 
 def test_right_answers():
@@ -60,6 +68,7 @@ def test_right_answers():
         assert check.shortest_code(shortest_code, seed=seed)
         assert check.shortest_code(lambda accuracy: math.ceil(solved(accuracy)), seed=seed)
         assert check.step_weights(step_weights, seed=seed)
+        assert check.step_weights(by_loops, seed=seed)
         assert check.step_weights(by_impulses, seed=seed)
 
 
@@ -110,14 +119,18 @@ def test_excess(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda tau, n: step_weights(tau, n).flip(0), "first step counts most"),
-        (lambda tau, n: step_weights(tau, n) * math.exp(-1 / tau), "shifted by one step"),
-        (lambda tau, n: 1 / step_weights(tau, n), "The sign in the exponent"),
+        (last, "the steps in the last potential. The mean"),
+        (lambda tau, n: last(tau, n).flip(0), "in reverse order"),
+        (lambda tau, n: 1 - last(tau, n), "shifted by one step"),
+        (lambda tau, n: step_weights(tau, n).flip(0), "first step counts least"),
+        (lambda tau, n: step_weights(-tau, n).abs(), "The sign in the exponent"),
         (lambda tau, n: step_weights(1.0, n), "tau is missing"),
         (lambda tau, n: step_weights(1 / tau, n), "not k tau"),
-        (lambda tau, n: step_weights(tau, n).flip(0).cumsum(0), "step response"),
-        (lambda tau, n: torch.ones(n), "without a leak"),
-        (lambda tau, n: step_weights(tau, n) + 1, "the last three should be"),
+        (lambda tau, n: 1 - (1 - 1 / tau) ** torch.arange(n, 0, -1), "Euler"),
+        (lambda tau, n: torch.arange(n, 0, -1), "without a leak"),
+        (lambda tau, n: torch.ones(n), "the mean current"),
+        (lambda tau, n: step_weights(tau, n) + 1, "they should be"),
+        (lambda tau, n: -step_weights(tau, n), "every weight is positive"),
         (lambda tau, n: step_weights(tau, n + 1), "should have the shape"),
     ],
 )

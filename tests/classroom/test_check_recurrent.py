@@ -30,8 +30,8 @@ def by_simulation(shares):
     )
 
 
-def without_spikes(state):
-    return state._replace(spikes=torch.zeros_like(state.spikes))
+def with_spikes_of(state, order):
+    return state._replace(spikes=state.spikes[order])
 
 
 def radius_of(V):
@@ -42,17 +42,22 @@ def with_radius(V, radius):
     return V * (radius / radius_of(V))
 
 
+def one_by_one(state, order):
+    """Each sample by itself, in a new state."""
+    return RecurrentState(state.neurons, torch.stack([state.spikes[b] for b in order.tolist()]))
+
+
 def test_right_answers():
     for seed in MANY:
         assert check.shuffled(shuffled, seed=seed)
         assert check.order_blind(order_blind, seed=seed)
         assert check.order_blind(by_simulation, seed=seed)
-        assert check.without_spikes(without_spikes, seed=seed)
-        assert check.without_spikes(lambda s: RecurrentState(s.neurons, 0 * s.spikes), seed=seed)
+        assert check.with_spikes_of(with_spikes_of, seed=seed)
+        assert check.with_spikes_of(one_by_one, seed=seed)
         assert check.with_radius(with_radius, seed=seed)
 
 
-@pytest.mark.parametrize("exercise", ["shuffled", "order_blind", "without_spikes", "with_radius"])
+@pytest.mark.parametrize("exercise", ["shuffled", "order_blind", "with_spikes_of", "with_radius"])
 def test_a_stub_says_nothing(exercise, capsys):
     def stub(*args):
         """As in the lesson."""
@@ -116,29 +121,45 @@ def test_order_blind(answer, words):
         assert words in check.order_blind(answer, seed=seed).words
 
 
-def zeroed(state):
-    state.spikes.zero_()
+def in_the_state(state, order):
+    state.spikes.copy_(state.spikes[order])
     return state
+
+
+def handed_on(state, order):
+    spikes = torch.zeros_like(state.spikes)
+    spikes[order] = state.spikes
+    return state._replace(spikes=spikes)
+
+
+def potentials_of(state, order):
+    return state._replace(neurons=LIFState(state.v[order]))
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (zeroed, "make new zeros"),
-        (lambda s: 0 * s.spikes, "You return a tensor"),
-        (lambda s: s.neurons, "the neurons alone"),
-        (lambda s: (s.neurons, 0 * s.spikes), "not a tuple"),
-        (lambda s: s._replace(spikes=torch.tensor(0.0)), "should have shape (7, 5)"),
-        (lambda s: s._replace(spikes=0.0), "should have shape (7, 5)"),
-        (lambda s: s._replace(spikes=s.spikes * 0.5), "not all 0"),
-        (lambda s: s._replace(neurons=LIFState(0 * s.v)), "changed the neurons' potentials"),
-        (lambda s: RecurrentState(LIFState(0 * s.v), 0 * s.spikes), "Keep their potentials"),
-        (lambda s: RecurrentState(None, 0 * s.spikes), "Keep their potentials"),
+        (in_the_state, "make a new state"),
+        (lambda s, order: s.spikes[order], "You return a tensor"),
+        (lambda s, order: s.neurons, "the neurons alone"),
+        (lambda s, order: (s.neurons, s.spikes[order]), "not a tuple"),
+        (lambda s, order: s._replace(spikes=s.spikes[order[0]]), "should have shape (7, 7)"),
+        (lambda s, order: s._replace(spikes=0.0), "should have shape (7, 7)"),
+        (lambda s, order: s, "still has its own spikes"),
+        (potentials_of, "still has its own spikes"),
+        (handed_on, "the other way round"),
+        (lambda s, order: s._replace(spikes=s.spikes[:, order]), "exchange neurons"),
+        (lambda s, order: s._replace(spikes=0 * s.spikes), "no spikes any more"),
+        (lambda s, order: s._replace(spikes=s.spikes[order[:1]].expand(7, 7)), "the same donor"),
+        (lambda s, order: s._replace(spikes=1 - s.spikes), "does not have the spikes"),
+        (lambda s, order: potentials_of(with_spikes_of(s, order), order), "have come along"),
+        (lambda s, order: RecurrentState(LIFState(0 * s.v), s.spikes[order]), "as well"),
+        (lambda s, order: RecurrentState(None, s.spikes[order]), "as well"),
     ],
 )
-def test_without_spikes(answer, words):
+def test_with_spikes_of(answer, words):
     for seed in SEEDS:
-        assert words in check.without_spikes(answer, seed=seed).words
+        assert words in check.with_spikes_of(answer, seed=seed).words
 
 
 @pytest.mark.parametrize(

@@ -16,18 +16,29 @@ from jarvis.stdp.spikeseg.steps import unpool as unpool_library
 SEEDS = range(20)
 
 
-def one_layer_back(maps, features):
-    return F.conv_transpose2d(maps, features)
+def one_layer_back(maps, features, stride):
+    return F.conv_transpose2d(maps, features, stride=stride)
 
 
-def by_adding(maps, features):
+def by_adding(maps, features, stride, add=True):
     n, _, k, _ = maps.shape
     size = features.shape[2]
-    out = torch.zeros(n, features.shape[1], k + size - 1, k + size - 1)
-    for y in range(k):
-        for x in range(k):
-            part = torch.einsum("nc,cdij->ndij", maps[:, :, y, x], features)
-            out[:, :, y : y + size, x : x + size] += part
+    side = (k - 1) * stride + size
+    out = torch.zeros(n, features.shape[1], side, side)
+    for i in range(k):
+        for j in range(k):
+            part = torch.einsum("nc,cdij->ndij", maps[:, :, i, j], features)
+            y, x = i * stride, j * stride
+            before = out[:, :, y : y + size, x : x + size] if add else 0
+            out[:, :, y : y + size, x : x + size] = before + part
+    return out
+
+
+def spread(pixels, stride):
+    """Zeros between the pixels."""
+    side = (pixels.shape[-1] - 1) * stride + 1
+    out = torch.zeros(*pixels.shape[:2], side, side)
+    out[:, :, ::stride, ::stride] = pixels
     return out
 
 
@@ -74,6 +85,7 @@ def informedness(found, missed, false, silent):
 def test_right_answers(seed):
     assert check.one_layer_back(one_layer_back, seed=seed)
     assert check.one_layer_back(by_adding, seed=seed)
+    assert check.one_layer_back(lambda m, f, s: one_layer_back(spread(m, s), f, 1), seed=seed)
     assert check.unpool(unpool, seed=seed)
     assert check.unpool(by_library, seed=seed)
     assert check.by_chance(by_chance, seed=seed)
@@ -95,18 +107,25 @@ def told(exercise, answer, words, seeds=range(3)):
     ("answer", "words"),
     [
         (
-            lambda m, f: F.conv2d(m, f.transpose(0, 1), padding=f.shape[2] - 1),
+            lambda m, f, s: F.conv2d(spread(m, s), f.transpose(0, 1), padding=f.shape[2] - 1),
             "features are rotated",
         ),
-        (lambda m, f: F.conv_transpose2d(m.flip(2, 3), f), "maps are rotated"),
-        (lambda m, f: F.conv_transpose2d(m, f) / m.shape[1], "Add up their contributions"),
-        (lambda m, f: F.conv_transpose2d(m[:, :1], f[:1]), "only one of the maps"),
+        (lambda m, f, s: one_layer_back(m.flip(2, 3), f, s), "maps are rotated"),
+        (lambda m, f, s: one_layer_back(m, f, s) / m.shape[1], "Add up their contributions"),
+        (lambda m, f, s: one_layer_back(m[:, :1], f[:1], s), "only one of the maps"),
+        (lambda m, f, s: by_adding(m, f, s, add=False), "only the last one is left"),
         (
-            lambda m, f: torch.einsum("nckl,cd->ndkl", m, f.mean((2, 3))),
+            lambda m, f, s: torch.einsum("nckl,cd->ndkl", m, f.mean((2, 3))),
             "cut off at the border",
         ),
-        (lambda m, f: 0 * F.conv_transpose2d(m, f), "the pixel in row 0"),
-        (lambda m, f: F.conv_transpose2d(m, f)[0], "should have the shape"),
+        (lambda m, f, s: F.conv_transpose2d(m, f), "`stride` is not used"),
+        (lambda m, f, s: F.conv_transpose2d(m, f, dilation=s), "spread out the features"),
+        (
+            lambda m, f, s: F.conv_transpose2d(m, f, stride=s, output_padding=s - 1),
+            "empty pixels at the end",
+        ),
+        (lambda m, f, s: 0 * one_layer_back(m, f, s), "the pixel in row 0"),
+        (lambda m, f, s: one_layer_back(m, f, s)[0], "should have the shape"),
     ],
 )
 def test_one_layer_back(answer, words):

@@ -13,20 +13,11 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 
-from conftest import ROOT
 from jarvis import SURROGATES, LIFLayer, PairSTDP, constant_drive
 from jarvis.adex import FIRING_PATTERNS
 from jarvis.classroom.explorers.figures import ExplorerFigure, to_png
-from jarvis.classroom.explorers.layout_frames import (
-    LayoutFilm,
-    LayoutSettings,
-    compute_layout,
-    film_of_file,
-    film_of_run,
-)
 from jarvis.classroom.explorers.pointer import Pointer, pointers_of
 from jarvis.classroom.explorers.surrogate_curves import SLOPES, SurrogateSettings, compute_surrogate
 from jarvis.classroom.explorers.views import (
@@ -40,19 +31,9 @@ from jarvis.classroom.explorers.views import (
     compute_lif,
     compute_stdp,
 )
-from jarvis.spatial.delays import euclidean_delays
 
 pytest.importorskip("ipywidgets")
 from jarvis.classroom import widgets
-
-LAYOUT = ROOT / "results" / "shd" / "layout.json"
-
-
-def small_film(n_dims: int = 3) -> LayoutFilm:
-    random = np.random.default_rng(0)
-    positions = [random.normal(0, 20, (4, n, n_dims)) for n in (30, 6)]
-    return LayoutFilm(np.arange(4.0), *positions)
-
 
 MAKERS = {
     "lif": widgets.lif,
@@ -61,7 +42,6 @@ MAKERS = {
     "surrogate": widgets.surrogate,
     "stdp": widgets.stdp,
     "neuron": lambda **start: widgets.neuron("lif", **start),
-    "layout": lambda **start: widgets.layout(small_film(), **start),
 }
 
 
@@ -170,39 +150,6 @@ def test_surrogate_curves_are_trainings(shape):
     assert (np.ptp(view.others[:, -1]) > 0) == (shape != "straight_through")
 
 
-@pytest.mark.parametrize("n_dims", [1, 2, 3, 5])
-def test_layout_delays_are_distances(n_dims):
-    film = small_film(n_dims)
-    view = compute_layout(LayoutSettings(film=film, frame=2, neuron=4))
-    positions = [torch.from_numpy(part[2]) for part in (film.inputs, film.hidden)]
-    np.testing.assert_allclose(view.delays, euclidean_delays(*positions)[:, 4].numpy())
-    assert view.path.shape == (3, min(n_dims, 3))
-    assert isinstance(widgets.draw_layout_frame(film, frame=2, neuron=4), Figure)
-
-
-def test_films_come_from_runs_and_files(tmp_path):
-    film = small_film()
-    pairs = zip(torch.from_numpy(film.inputs), torch.from_numpy(film.hidden), strict=True)
-    frames = [{"steps": 10 * k, "positions": list(pair)} for k, pair in enumerate(pairs)]
-    found = film_of_run(frames, batches_per_epoch=5)
-    np.testing.assert_array_equal(found.hidden, film.hidden)
-    assert found.epochs.tolist() == [0, 2, 4, 6]
-    with pytest.raises(ValueError, match="there is no frame"):
-        film_of_run([], 5)
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        film_of_file(tmp_path / "none.json")
-    (tmp_path / "bad.json").write_text('{"epochs": [0], "inputs": [[[1, 2]]]}')
-    with pytest.raises(ValueError, match="has no hidden"):
-        film_of_file(tmp_path / "bad.json")
-    (tmp_path / "bad.json").write_text('{"epochs": [0], "inputs": [[[1, 2]]], "hidden": [[[1]]]}')
-    with pytest.raises(ValueError, match="are needed"):
-        film_of_file(tmp_path / "bad.json")
-    assert film_of_file(LAYOUT).inputs.shape[1:] == (700, 3)
-
-
-# --- the widgets --------------------------------------------------------------------------------
-
-
 def positions(control, n: int = 5) -> list:
     """Values through a control's whole range, its ends included."""
     if hasattr(control, "options"):
@@ -241,7 +188,7 @@ def test_numbers_have_units(name):
         "(no unit",
         "(per step",
     )
-    plain = {"digit", "picture", "seed", "frame", "neuron", "reset", "pattern", "shape", "bounds"}
+    plain = {"digit", "picture", "seed", "reset", "pattern", "shape", "bounds"}
     for key, control in MAKERS[name]().controls.items():
         assert key in plain or any(u in control.description for u in units), key
 
@@ -320,8 +267,6 @@ def test_a_warning_is_a_note():
         (compute_stdp, STDPSettings(a_plus=-1.0), "a_plus=-1.0"),
         (compute_surrogate, SurrogateSettings(shape="box"), "surrogate='box' is not one of"),
         (compute_surrogate, SurrogateSettings(slope=0.0), "slope=0.0 must be positive"),
-        (compute_layout, LayoutSettings(film=small_film(), frame=4), "frame=4 .* from 0 to 3"),
-        (compute_layout, LayoutSettings(film=small_film(), neuron=-1), "neuron=-1"),
     ],
 )  # fmt: skip
 def test_bad_settings_are_named(compute, settings, match):
@@ -365,7 +310,7 @@ def test_memory_does_not_grow():
 
 # --- the pointer on a picture -------------------------------------------------------------------
 
-WHITE, RED = (255, 255, 255), (213, 94, 0)  # ink on the sheet, and the chosen neuron
+WHITE = (255, 255, 255)  # ink on the sheet
 
 
 def send(explorer, *events) -> None:
@@ -379,12 +324,6 @@ def send(explorer, *events) -> None:
 def colour(explorer, x: float, y: float) -> tuple[int, ...]:
     """What the picture shows there."""
     return Image.open(io.BytesIO(explorer.image.value)).convert("RGB").getpixel((int(x), int(y)))
-
-
-def marked(explorer, x: float, y: float) -> bool:
-    """Whether the large point of the chosen neuron is there: 5 x 5 red pixels, unlike a path."""
-    around = range(-2, 3)
-    return {colour(explorer, x + i, y + j) for i in around for j in around} == {RED}
 
 
 def on_sheet(explorer, row: float, column: float) -> tuple[float, float]:
@@ -404,34 +343,6 @@ def row_of(explorer, kind: str) -> list:
     """The buttons, or the pen's menu, of the code explorer."""
     rows = [child for child in explorer.children if type(child).__name__ == "HBox"]
     return [widget for row in rows for widget in row.children if type(widget).__name__ == kind]
-
-
-@pytest.mark.parametrize("n_dims", [1, 2, 3, 5])
-def test_a_click_chooses_the_neuron_under_it(n_dims):
-    explorer, by_slider = (widgets.layout(small_film(n_dims), frame=1) for _ in range(2))
-    for frame in (1, 3):
-        explorer.controls["frame"].value = frame
-        for neuron in (5, 3, 0):
-            x, y = explorer.picture.pixels()[neuron]
-            assert explorer.controls["neuron"].value != neuron
-            send(explorer, ("down", x, y))
-            assert explorer.controls["neuron"].value == neuron
-            assert marked(explorer, x, y)
-            by_slider.controls["frame"].value = frame
-            by_slider.controls["neuron"].value = neuron
-            assert bytes(by_slider.image.value) == explorer.image.value
-
-
-def test_a_click_beside_the_positions_chooses_nothing():
-    explorer = widgets.layout(small_film(), neuron=2)
-    before = explorer.moves
-    right = explorer.picture.right.get_window_extent()
-    for x, y in ((right.x0 + 50, 100), (-5, 100), (100, -40), (100, 1e5)):
-        send(explorer, ("down", x, y))
-    x, y = explorer.picture.pixels()[4]
-    send(explorer, ("move", x, y), ("up", x, y))  # no press
-    send(explorer, ("down", *explorer.picture.pixels()[2]))  # the one that is chosen already
-    assert (explorer.controls["neuron"].value, explorer.moves) == (2, before)
 
 
 def test_a_stroke_draws_exactly_these_pixels():
@@ -506,10 +417,9 @@ def test_beside_the_sheet_nothing_is_drawn():
     np.testing.assert_array_equal(explorer.settings.drawn, expected)
 
 
-@pytest.mark.parametrize("name", ["code", "layout"])
-def test_junk_from_a_page_is_ignored(name):
+def test_junk_from_a_page_is_ignored():
     pytest.importorskip("anywidget")
-    explorer = MAKERS[name]()
+    explorer = widgets.code()
     before = explorer.moves
     junk = [None, 7, "down", {"kind": "down"}, {"kind": "down", "x": None, "y": 1.0}]
     nowhere = (float("nan"), float("inf"), -float("inf"), 1e300, 10**400, True, "90", [90])
@@ -523,11 +433,11 @@ def test_junk_from_a_page_is_ignored(name):
 
 
 def test_a_fault_under_the_pointer_is_shown_and_the_page_is_answered(monkeypatch):
-    explorer = widgets.layout(small_film())
+    explorer = widgets.code()
     answers = []
     monkeypatch.setattr(type(explorer.image), "send", lambda self, content: answers.append(content))
     send(explorer, ("down", 1, 1))
-    monkeypatch.setattr(explorer.picture, "nearest", lambda pointer: 1 / 0)
+    monkeypatch.setattr(explorer.picture.pen, "draw", lambda sheet, events: 1 / 0)
     with pytest.raises(AssertionError, match="division"):
         send(explorer, ("down", 100, 150))
     assert "ZeroDivisionError: division by zero" in explorer.message.value
@@ -595,12 +505,11 @@ def test_the_benchmark_measures(tmp_path, capsys):
     assert "| stdp |" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("name", "n"), [("code", 8), ("layout", 5)])
-def test_the_benchmark_uses_the_pointer(name, n):
+def test_the_benchmark_uses_the_pointer():
     from benchmarks import widgets as bench
 
-    explorer = MAKERS[name]()
+    explorer = widgets.code()
     before = explorer.moves
     for events in bench._messages(explorer, 9):
         explorer._point(events)
-    assert (explorer.moves, len(explorer.errors)) == (before + n, 0)
+    assert (explorer.moves, len(explorer.errors)) == (before + 8, 0)

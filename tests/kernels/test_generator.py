@@ -404,6 +404,13 @@ def decides(x, state, p, spike):
     return v, ToyState(v)
 
 
+def branches(x, state, p, spike):
+    v = state.v + x
+    if p.scale > 2:  # a parameter is a tensor while the step is traced
+        v = 0.5 * v
+    return v, ToyState(v)
+
+
 def mixes(x, state, p, spike):
     v = state.v + x - x.mean()
     return v, ToyState(v)
@@ -432,14 +439,16 @@ def plain_float(x, state, p, spike):
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (decides, "decides by the value of a tensor"),
+        (decides, "asks for the value of a tensor"),
         (decides, "if v.sum() > 0"),
         (mixes, "v = state.v + x - x.mean()"),
         (unknown, "v = torch.special.i0(state.v) + x"),
         (overwrites, "changes one of its arguments in place"),
         (integer, "int64"),
         (plain_float, "math.exp(-p.scale)"),
-        (plain_float, "decides by the value of a tensor"),
+        (plain_float, "asks for the value of a tensor"),
+        (branches, "branches on the value of a tensor"),
+        (branches, "if p.scale > 2"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

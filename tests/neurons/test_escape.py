@@ -72,7 +72,7 @@ def test_escape_rates_are_the_formulas(rate):
 @pytest.mark.parametrize("rate", ["exponential", "softplus", "sigmoid"])
 @pytest.mark.parametrize("refractory", [0.0, 5.0])
 def test_intervals_at_a_constant_hazard_are_exponential(rate, refractory):
-    # On the grid: geometric, with the chance 1 - exp(-rho dt), after the refractory time.
+    # On the grid: geometric, with the chance 1 - exp(-rho dt), after the refractory period.
     _, spikes = at_potential(
         0.8, 400, 2000, seed=0, delta_u=0.2, tau0=5.0, rate=rate, dt=0.5, refractory=refractory
     )

@@ -1,4 +1,4 @@
-"""Checks of lesson 402: hits by chance, jitter, weight changes, lateral inhibition."""
+"""Checks of lesson 402: hits by chance, jitter, weight changes, a single winner."""
 
 import math
 from collections.abc import Callable
@@ -227,58 +227,117 @@ _GAINS: dict[str, Callable[..., np.ndarray]] = {
 @exercise(
     4,
     hints=(
-        "How many spikes of other neurons does a neuron receive?",
-        "Subtract its own spike from the number of all spikes, fired.sum().",
-        "v - strength * (fired.sum() - fired)",
+        "At most one neuron fires. Which one can it be, and what must hold for it to fire?",
+        "Start with fired = np.zeros(len(h), bool), and set fired[h.argmax()]. Then treat the "
+        "neuron that fired and the others differently, with np.where.",
+        "fired[h.argmax()] = h.max() >= 1; np.where(fired, 0.0, h - strength * fired.any())",
     ),
 )
-def inhibit(answer, rng) -> None:
-    """`inhibit(v, fired, strength) -> v` after each spike has lowered all other potentials."""
+def compete(answer, rng) -> None:
+    """`compete(h, strength) -> (v, fired)`, potentials after a step in which at most one fires."""
     given = []
-    for count in rng.permutation([0, 1, 2, 3]).tolist():
-        n = int(rng.integers(5, 9))
-        v, strength = rng.uniform(-1, 1, n), float(rng.uniform(0.5, 5))
-        fired = np.zeros(n, bool)
-        fired[rng.choice(n, count, replace=False)] = True
-        given.append((v, fired, strength, array(answer(v, fired, strength), (n,), "v")))
+    for count in rng.permutation([0, 1, 2, 3, 4]).tolist():
+        n, strength = int(rng.integers(6, 9)), float(rng.uniform(1.5, 5))
+        h = rng.uniform(-1, 0.95, n)
+        above = rng.choice(n, count, replace=False)
+        h[above] = 1.0 if count == 1 else np.sort(rng.uniform(1.1, 2, count))
+        if count > 1:  # the highest of them is not the first
+            i, j = above.min(), above.max()
+            h[above] = rng.permutation(h[above])
+            if h[i] == h.max():
+                h[i], h[j] = h[j], h[i]
+        given.append((h, strength, *_competed(answer, h, strength)))
 
-    def fits(slip: Callable) -> bool:
-        return all(np.allclose(found, slip(v, f, strength)) for v, f, strength, found in given)
+    def fits(slip: Callable, place: int) -> bool:
+        return all(np.allclose(case[place], slip(case[0], case[1])) for case in given)
 
-    if fits(lambda v, f, strength: v - strength * (f.sum() - f)):
-        return
-    for words, slip in _PUSHES.items():
-        if fits(slip):
-            raise Wrong(words)
-    v, fired, strength, found = next(
-        case
-        for case in given
-        if not np.allclose(case[3], case[0] - case[2] * (sum(case[1]) - case[1]))
-    )
-    expected = v - strength * (fired.sum() - fired)
-    i = int(np.argmax(abs(found - expected)))
-    raise Wrong(
-        f"{fired.sum()} of {len(v)} neurons fire, and neuron {i} is "
-        f"{'' if fired[i] else 'not '}among them. With a strength of {strength:.2f}, its potential "
-        f"goes from {v[i]:.2f} to {expected[i]:.2f}; yours is {found[i]:.2f}."
-    )
+    for place, right, slips in ((3, _winner, _WINNERS), (2, _after_winning, _AFTER_WINNING)):
+        if fits(right, place):
+            continue
+        for words, slip in slips.items():
+            if fits(slip, place):
+                raise Wrong(words)
+        h, strength, v, fired = next(
+            case for case in given if not np.allclose(case[place], right(case[0], case[1]))
+        )
+        said = f"With the potentials {np.round(h, 2).tolist()} and a strength of {strength:.2f}, "
+        if place == 3:
+            raise Wrong(
+                f"{said}neurons {np.flatnonzero(_winner(h, strength)).tolist()} should fire "
+                f"(counted from 0); yours are {np.flatnonzero(fired).tolist()}."
+            )
+        expected = _after_winning(h, strength)
+        i = int(np.argmax(abs(v - expected)))
+        raise Wrong(
+            f"{said}the potential of neuron {i} (counted from 0) should become {expected[i]:.2f}; "
+            f"yours is {v[i]:.2f}."
+        )
 
 
-#: Common mistakes in lateral inhibition.
-_PUSHES: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
-    "You also lower the potential of the neuron that fired. Its spike lowers only the others.": (
-        lambda v, fired, strength: v - strength * fired.sum()
+def _competed(answer: Callable, h: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    pair = answer(h, strength)
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise Wrong("Return two things: the potentials and the spikes.")
+    v, fired = array(pair[0], h.shape, "the potentials"), array(pair[1], h.shape, "the spikes")
+    if not np.isin(fired, (0, 1)).all():
+        swapped = " Return the potentials first." * bool(np.isin(v, (0, 1)).all())
+        raise Wrong(f"The spikes should be True or False, one for each neuron.{swapped}")
+    return v, fired
+
+
+def _winner(h: np.ndarray, strength: float = 0.0) -> np.ndarray:
+    return (h == h.max()) & (h >= 1)
+
+
+def _after_winning(h: np.ndarray, strength: float) -> np.ndarray:
+    fired = _winner(h)
+    return np.where(fired, 0.0, h - strength * fired.any())
+
+
+#: Common mistakes in who fires.
+_WINNERS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "All neurons that reach the threshold fire. Of these, only the one with the highest potential "
+    "should.": lambda h, strength: h >= 1,
+    "In your answer a neuron fires in every step. If none reaches 1, none fires.": (
+        lambda h, strength: h == h.max()
     ),
-    "You lower the potentials of the neurons that fired. Their spikes inhibit the others.": (
-        lambda v, fired, strength: v - strength * fired
+    "You choose the first neuron that reaches the threshold. Choose the one with the highest "
+    "potential.": lambda h, strength: (np.cumsum(h >= 1) == 1) & (h >= 1),
+    "A potential of exactly 1 is enough: compare by >=.": (
+        lambda h, strength: (h == h.max()) & (h > 1)
     ),
-    "Neurons that fired are inhibited as well, by each other's spikes.": (
-        lambda v, fired, strength: v - strength * fired.sum() * ~fired
+    "No neuron ever fires.": lambda h, strength: np.zeros(len(h)),
+}
+
+#: Common mistakes in the potentials, where the right neuron fires.
+_AFTER_WINNING: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "The neuron that fires is not reset to 0.": (
+        lambda h, strength: h - strength * (_winner(h).any() & ~_winner(h))
     ),
-    "Two spikes lower the potential by twice as much as one: count the spikes.": (
-        lambda v, fired, strength: v - strength * fired.any() * ~fired
+    "The neuron that fires is reset by subtraction. Its potential should become 0.": (
+        lambda h, strength: np.where(_winner(h), h - 1, h - strength * _winner(h).any())
     ),
-    "You raise the potential. Inhibition lowers it.": (
-        lambda v, fired, strength: v + strength * (fired.sum() - fired)
+    "The neuron that fires is inhibited as well. Its spike lowers only the others.": (
+        lambda h, strength: np.where(_winner(h), 0, h) - strength * _winner(h).any()
+    ),
+    "The others are not inhibited.": lambda h, strength: np.where(_winner(h), 0, h),
+    "The others are inhibited even if no neuron fires.": (
+        lambda h, strength: np.where(_winner(h), 0, h - strength)
+    ),
+    "The others are inhibited once for each neuron that reaches 1. Only one of these fires, so "
+    "they are lowered by `strength` once.": (
+        lambda h, strength: np.where(_winner(h), 0, h - strength * (h >= 1).sum())
+    ),
+    "Neurons that reach 1 but do not fire are reset as well. Only the one that fires is reset.": (
+        lambda h, strength: np.where(h >= 1, 0, h) - strength * (_winner(h).any() & ~_winner(h))
+    ),
+    "Neurons that reach 1 but do not fire are not inhibited. All others are lowered.": (
+        lambda h, strength: np.where(_winner(h), 0, h - strength * (_winner(h).any() & (h < 1)))
+    ),
+    "Neurons that reach 1 but do not fire are reset to 0 instead of lowered by `strength`.": (
+        lambda h, strength: np.where(h >= 1, 0, h - strength * _winner(h).any())
+    ),
+    "You raise the potentials. Inhibition lowers them.": (
+        lambda h, strength: np.where(_winner(h), 0, h + strength * _winner(h).any())
     ),
 }

@@ -198,26 +198,36 @@ def _ceiling(steps: float) -> float:
 @exercise(
     4,
     hints=(
-        "The last step's input has not decayed yet: its weight is 1. What about the step before?",
-        "How many ms ago was each step? The answers run from n_steps - 1 down to 0.",
-        "torch.exp(-(n_steps - 1 - torch.arange(n_steps)) / tau).",
+        "Put in a current of 1 at a single step. In which potentials does it appear, and how large "
+        "is it there?",
+        "The current of step t adds 1 to the potential of step t, exp(-1 / tau) to the next, and "
+        "so on up to the last step. The mean adds these up: a geometric series.",
+        "1 - torch.exp(-(n_steps - torch.arange(n_steps)) / tau).",
     ),
 )
 def step_weights(answer, rng) -> None:
-    """`step_weights(tau, n_steps)`: how much each step adds to the last v of a leaky integrator."""
+    """`step_weights(tau, n_steps)`: how much each step counts in the mean of a leaky potential."""
     for _ in range(3):
-        tau, n_steps = rng.uniform(3.0, 12.0), int(rng.integers(8, 16))
+        tau, n_steps = rng.uniform(3.0, 8.0), int(rng.integers(8, 16))
         found = array(answer(tau, n_steps), (n_steps,), "the weights")
+        if found.sum() <= 0:
+            raise Wrong(
+                f"Your weights add up to {found.sum():.3g}. Every step adds to the potential, so "
+                "every weight is positive."
+            )
+        found = found / found.mean()  # a common factor does not matter
         for words, slip in _WEIGHT_SLIPS.items():
-            if np.allclose(found, slip(tau, n_steps), rtol=1e-4):
+            weights = slip(tau, n_steps)
+            if np.allclose(found, weights / weights.mean(), rtol=1e-4):
                 if words:
                     raise Wrong(words)
                 break
         else:
+            expected = _mean_of_leaky(tau, n_steps)
             raise Wrong(
-                f"For tau = {tau:.2f} ms and {n_steps} steps you return "
-                f"{np.round(found, 3).tolist()}; the last three should be "
-                f"{np.round(_leak(tau, n_steps)[-3:], 3).tolist()}."
+                f"For tau = {tau:.2f} ms and {n_steps} steps, your last three weights are "
+                f"{np.round(found[-3:], 3).tolist()} times their mean; they should be "
+                f"{np.round((expected / expected.mean())[-3:], 3).tolist()} times their mean."
             )
 
 
@@ -225,23 +235,31 @@ def _leak(tau: float, n_steps: int) -> np.ndarray:
     return np.exp(-np.arange(n_steps)[::-1] / tau)
 
 
+def _mean_of_leaky(tau: float, n_steps: int) -> np.ndarray:
+    return 1 - np.exp(-np.arange(n_steps, 0, -1) / tau)
+
+
 #: Possible answers, up to a factor, with the feedback for each; "" is for the right answer.
 _WEIGHT_SLIPS: dict[str, Callable[[float, int], np.ndarray]] = {
-    "": _leak,
-    "Your first step counts most. It is the oldest, so it should count least.": (
-        lambda tau, n: _leak(tau, n)[::-1]
+    "": _mean_of_leaky,
+    "Those are the weights of the steps in the last potential. The mean contains the potentials of "
+    "all steps.": _leak,
+    "Your weights are shifted by one step: the last potential contains the last current, so that "
+    "the last step counts, too.": lambda tau, n: 1 - _leak(tau, n),
+    "Your first step counts least. It is in the potentials of all steps, so it should count "
+    "most.": (lambda tau, n: _mean_of_leaky(tau, n)[::-1]),
+    "Those are the weights of the steps in the last potential, in reverse order. The mean contains "
+    "the potentials of all steps.": lambda tau, n: _leak(tau, n)[::-1],
+    "The sign in the exponent is wrong: a current decays with time.": (
+        lambda tau, n: np.expm1(np.arange(n, 0, -1) / tau)
     ),
-    "Your weights are shifted by one step: the last step has not decayed yet, so its weight is "
-    "1.": (lambda tau, n: _leak(tau, n) * math.exp(-1 / tau)),
-    "The sign in the exponent is wrong: older steps should count less.": (
-        lambda tau, n: 1 / _leak(tau, n)
+    "tau is missing from the exponent.": lambda tau, n: _mean_of_leaky(1.0, n),
+    "The exponent is k / tau, not k tau.": lambda tau, n: _mean_of_leaky(1 / tau, n),
+    "You use Euler's approximation, 1 - 1 / tau, for the decay in one step. It is exp(-1 / tau).": (
+        lambda tau, n: 1 - (1 - 1 / tau) ** np.arange(n, 0, -1)
     ),
-    "tau is missing from the exponent.": lambda tau, n: _leak(1.0, n),
-    "The exponent is k / tau, not k tau.": lambda tau, n: _leak(1 / tau, n),
-    "That is a running sum of the weights, the step response of the integrator.": (
-        lambda tau, n: _leak(tau, n)[::-1].cumsum()
+    "Your weights are those without a leak. With a leak, an early current fades.": (
+        lambda tau, n: np.arange(n, 0, -1.0)
     ),
-    "All your steps count the same: that is an integrator without a leak.": (
-        lambda tau, n: np.ones(n)
-    ),
+    "All your steps count the same: that is the mean current.": lambda tau, n: np.ones(n),
 }

@@ -1,4 +1,4 @@
-"""Checks of lesson 304: shuffled time, an order-blind reader, spikes set to 0, a radius."""
+"""Checks of lesson 304: shuffled time, an order-blind reader, mixed memories, a radius."""
 
 from collections.abc import Callable
 
@@ -111,20 +111,24 @@ def order_blind(answer, rng) -> None:
     3,
     hints=(
         "A NamedTuple cannot be changed. Its method _replace returns a copy with new field values.",
-        "torch.zeros_like(state.spikes) is the new value of the field `spikes`.",
-        "state._replace(spikes=torch.zeros_like(state.spikes)).",
+        "Only the field `spikes` changes. Which of its axes counts the samples? Indexing a tensor "
+        "by a tensor of integers puts its rows into another order.",
+        "state._replace(spikes=state.spikes[order]).",
     ),
 )
-def without_spikes(answer, rng) -> None:
-    """`without_spikes(state)`: the same RecurrentState, with spikes of 0."""
+def with_spikes_of(answer, rng) -> None:
+    """`with_spikes_of(state, order)`: the same neurons; sample b has the spikes of order[b]."""
     generator = torch.Generator().manual_seed(seed_from(rng))
-    v = torch.randn((7, 5), generator=generator)
-    spikes = (torch.rand((7, 5), generator=generator) < 0.5).float()
-    spikes[0, 0] = 1.0
+    v = torch.randn((7, 7), generator=generator)
+    spikes = (torch.rand((7, 7), generator=generator) < 0.5).float()
+    spikes[:, :3] = torch.arange(1, 8)[:, None].bitwise_and(torch.tensor([1, 2, 4])).sign().float()
+    ring = torch.randperm(7, generator=generator)
+    order = torch.empty_like(ring)
+    order[ring] = ring.roll(1)  # one cycle: no sample is its own donor, or the donor's donor
     state = RecurrentState(LIFState(v.clone()), spikes.clone())
-    found = answer(state)
+    found = answer(state, order)
     if not torch.equal(state.spikes, spikes) or not torch.equal(state.v, v):
-        raise Wrong("You change the tensors of the state that you are given: make new zeros.")
+        raise Wrong("You change the tensors of the state that you are given: make a new state.")
     if isinstance(found, Tensor):
         raise Wrong("You return a tensor. Return a whole state: state._replace(spikes=...).")
     if isinstance(found, LIFState):
@@ -136,15 +140,35 @@ def without_spikes(answer, rng) -> None:
         raise Wrong(
             f"The new spikes have shape {shape}; they should have shape {tuple(spikes.shape)}."
         )
-    kept = isinstance(found.neurons, LIFState) and torch.equal(found.neurons.v, v)
-    if found.spikes.any():
-        if kept:
-            raise Wrong("The spikes are not all 0.")
-        raise Wrong("You changed the neurons' potentials. Keep `neurons`, and set `spikes` to 0.")
-    if not kept:
-        raise Wrong(
-            "The spikes are 0, but the neurons have changed as well. Keep their potentials."
-        )
+    potentials = found.neurons.v if isinstance(found.neurons, LIFState) else None
+    if not torch.equal(found.spikes, spikes[order]):
+        _wrong_spikes(found.spikes, spikes, order)
+    if potentials is None or not torch.equal(potentials, v):
+        if potentials is not None and torch.equal(potentials, v[order]):
+            raise Wrong("The donor's potentials have come along. Keep each sample's own.")
+        raise Wrong("The spikes are right, but the neurons have changed as well. Keep `neurons`.")
+
+
+def _wrong_spikes(found: Tensor, spikes: Tensor, order: Tensor) -> None:
+    """Raise `Wrong` with the likely mistake."""
+    slips = {
+        "Each sample still has its own spikes.": spikes,
+        "You hand the spikes of sample b on to sample order[b]. It should be the other way round: "
+        "sample b gets the spikes of sample order[b].": spikes[order.argsort()],
+        "You exchange neurons (axis 1). The samples are axis 0.": spikes[:, order],
+        "There are no spikes any more. Sample b should have those of sample order[b].": (
+            torch.zeros_like(spikes)
+        ),
+        "All samples have the spikes of the same donor.": spikes[order[0]].expand_as(spikes),
+    }
+    for words, slip in slips.items():
+        if torch.equal(found, slip):
+            raise Wrong(words)
+    b = int((found != spikes[order]).any(1).int().argmax())
+    raise Wrong(
+        f"order[{b}] is {int(order[b])}, but sample {b} does not have the spikes of sample "
+        f"{int(order[b])}."
+    )
 
 
 @exercise(

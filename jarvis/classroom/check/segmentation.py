@@ -16,62 +16,93 @@ from jarvis.stdp.spikeseg.instances import union_find
     1,
     hints=(
         "Each value in `maps` stands for a feature of the layer below, at that position: add the "
-        "features up.",
+        "features up, each moved by `stride` pixels for every step in `maps`.",
         "That is a transposed convolution: one function of torch.nn.functional.",
-        "F.conv_transpose2d(maps, features)",
+        "F.conv_transpose2d(maps, features, stride=stride)",
     ),
 )
 def one_layer_back(answer, rng) -> None:
-    """`one_layer_back(maps, features) -> pictures`: maps drawn with features of the layer below."""
+    """`one_layer_back(maps, features, stride) -> pictures`: maps drawn with the features below."""
     given = []
-    for _ in range(2):
+    for stride in rng.permutation([1, 2, 3]).tolist():
         n, c, below, k, size = (
-            int(rng.integers(*r)) for r in ((2, 5), (5, 8), (2, 4), (3, 5), (3, 5))
+            int(rng.integers(*r)) for r in ((2, 5), (5, 8), (2, 4), (3, 5), (6, 8))
         )
         maps = torch.tensor(rng.random((n, c, k, k)), dtype=torch.float32)
         features = torch.tensor(rng.random((c, below, size, size)), dtype=torch.float32)
-        found = answer(maps, features)
-        side = k + size - 1
-        shape = tuple(getattr(found, "shape", ()))
-        if shape[-2:] == (k, k) and k != side:
+        found = answer(maps, features, stride)
+        side = (k - 1) * stride + size
+        width = tuple(getattr(found, "shape", (0,)))[-1:]
+        covers = (
+            f"{size}x{size} features at {k}x{k} positions, {stride} pixels apart, cover "
+            f"{side}x{side} pixels."
+        )
+        if width == (k,):
             raise Wrong(
-                f"Your pictures are only {k} pixels wide: they are cut off at the border. A "
-                f"{size}x{size} feature at each of {k}x{k} positions covers {side} pixels."
+                f"Your pictures are only {k} pixels wide: they are cut off at the border. {covers}"
             )
-        given.append((maps, features, array(found, (n, below, side, side), "the pictures")))
+        if width == (k + size - 1,) and stride > 1:
+            raise Wrong(f"Your features lie 1 pixel apart: `stride` is not used. {covers}")
+        if width == (k + (size - 1) * stride,) and stride > 1:
+            raise Wrong(f"You have spread out the features, instead of their positions. {covers}")
+        if width == (k * stride + size - 1,) and stride > 1:
+            raise Wrong(f"There are empty pixels at the end of your pictures. {covers}")
+        found = array(found, (n, below, side, side), "the pictures")
+        given.append(((maps, features, stride), found))
 
     def fits(slip: Callable) -> bool:
-        return all(np.allclose(found, slip(a, b), atol=1e-4) for a, b, found in given)
+        return all(np.allclose(found, slip(*case), atol=1e-4) for case, found in given)
 
-    if fits(F.conv_transpose2d):
+    if fits(_one_layer_back):
         return
     for words, slip in _BACKS.items():
         if fits(slip):
             raise Wrong(words)
-    maps, features, found = given[0]
-    expected = F.conv_transpose2d(maps, features).numpy()
+    case, found, expected = next(
+        (case, found, _one_layer_back(*case).numpy())
+        for case, found in given
+        if not np.allclose(found, _one_layer_back(*case), atol=1e-4)
+    )
     at = tuple(int(i) for i in np.argwhere(~np.isclose(found, expected, atol=1e-4))[0])
     raise Wrong(
-        f"In the picture of map {at[0]}, channel {at[1]}, the pixel in row {at[2]}, column {at[3]} "
-        f"is {found[at]:.3f}; it should be {expected[at]:.3f}."
+        f"With a stride of {case[2]}, in the picture of map {at[0]}, channel {at[1]}, the pixel in "
+        f"row {at[2]}, column {at[3]} is {found[at]:.3f}; it should be {expected[at]:.3f}."
     )
 
 
+def _one_layer_back(maps: Tensor, features: Tensor, stride: int) -> Tensor:
+    return F.conv_transpose2d(maps, features, stride=stride)
+
+
 #: Common mistakes in one_layer_back.
-_BACKS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+_BACKS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "Your features are rotated by 180 degrees: that is what a convolution with padding does.": (
-        lambda maps, features: F.conv_transpose2d(maps, features.flip(2, 3))
+        lambda maps, features, stride: _one_layer_back(maps, features.flip(2, 3), stride)
     ),
     "Your maps are rotated by 180 degrees.": (
-        lambda maps, features: F.conv_transpose2d(maps.flip(2, 3), features)
+        lambda maps, features, stride: _one_layer_back(maps.flip(2, 3), features, stride)
     ),
     "You take the mean over the maps below. Add up their contributions.": (
-        lambda maps, features: F.conv_transpose2d(maps, features) / maps.shape[1]
+        lambda maps, features, stride: _one_layer_back(maps, features, stride) / maps.shape[1]
     ),
     "You use only one of the maps of the layer below. Add up all of them.": (
-        lambda maps, features: F.conv_transpose2d(maps[:, :1], features[:1])
+        lambda maps, features, stride: _one_layer_back(maps[:, :1], features[:1], stride)
+    ),
+    "Where features overlap, only the last one is left. Add up all of them.": (
+        lambda maps, features, stride: _last_on_top(maps, features, stride)
     ),
 }
+
+
+def _last_on_top(maps: Tensor, features: Tensor, stride: int) -> Tensor:
+    """One feature after the other, each in place of what was there before."""
+    pictures, size = torch.zeros_like(_one_layer_back(maps, features, stride)), features.shape[-1]
+    for y in range(maps.shape[2]):
+        for x in range(maps.shape[3]):
+            part = torch.einsum("nc,cdij->ndij", maps[:, :, y, x], features)
+            top, left = y * stride, x * stride
+            pictures[:, :, top : top + size, left : left + size] = part
+    return pictures
 
 
 @exercise(

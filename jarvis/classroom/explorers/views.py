@@ -2,8 +2,8 @@
 
 Every `compute_*` is pure: the same settings give the same arrays, and only the digits are cached.
 They use the compiled loops, so that sliders can be dragged. `explorers.figures` draws the arrays,
-and `classroom.widgets` adds the sliders. The views of surrogates, with their trainings, and of
-spatial layouts are in separate files: `surrogate_curves` and `layout_frames`.
+and `classroom.widgets` adds the sliders. The views of surrogates, with their trainings, are in
+`surrogate_curves`.
 """
 
 import math
@@ -83,7 +83,7 @@ def lif_rate(settings: LIFSettings, currents: np.ndarray) -> np.ndarray:
     The rate is ``1000 / (refractory + tau ln(I/(I - threshold)))``, or 0 for I up to the threshold.
     With reset "none", no rate is defined above the threshold, and the result there is NaN.
 
-    Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.9 solved for t, with a refractory time.
+    Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.9 solved for t, with a refractory period.
     """
     rates = np.zeros(np.shape(currents))
     fires = np.asarray(currents) > settings.threshold

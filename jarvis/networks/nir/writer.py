@@ -61,7 +61,7 @@ def to_nir(
         a `nir.NIRGraph` whose metadata contain ``dt``, in s, and ``integrator``.
 
     Raises:
-        ValueError: for what NIR cannot represent (a reset other than "zero", refractory time,
+        ValueError: for what NIR cannot represent (a reset other than "zero", refractory period,
             adaptation, some infinite time constants), sizes that do not match, or neurons with
             different dt.
         TypeError: for a module of another kind, or a neuron other than LIF and the leaky

@@ -95,8 +95,13 @@ assert check.first_step(first_step)
 
 # %%
 currents = [0.05 + 0.01 * k for k in range(60)]
+steps = [first_step(x, tau) for x in currents]
+spikes, _ = LIFLayer(tau=tau)(constant_encode(torch.tensor([currents]), 80))
+assert [int(s.argmax()) + 1 for s in spikes[:, 0].T] == steps  # the simulation agrees
+
+# %%
 _, ax = plt.subplots()
-ax.plot(currents, [first_step(x, tau) for x in currents], "o", ms=4, color=BLUE)
+ax.plot(currents, steps, "o", ms=4, color=BLUE)
 ax.axvline(1 - math.exp(-1 / tau), color=GREY, ls="--")
 ax.set(xlabel="input x per step", ylabel="step of the first spike")
 plt.show()

@@ -73,31 +73,33 @@ print(f"formula {order_blind(torch.full((10,), 0.1)):.3f}, simulated {simulated:
 assert abs(simulated - 0.55) < 2 / n_samples**0.5
 
 # %% [markdown]
-# ### Exercise 3: Forget the spikes
+# ### Exercise 3: Mix two memories
+#
+# The samples are the first axis. Indexing by `order` puts them into the new order.
 
 
 # %%
-def without_spikes(state):
-    """The same state, but with no spikes in the previous step."""
-    return state._replace(spikes=torch.zeros_like(state.spikes))
+def with_spikes_of(state, order):
+    """A state with the same neurons, in which sample b has the spikes of sample order[b]."""
+    return state._replace(spikes=state.spikes[order])
 
 
-assert check.without_spikes(without_spikes)
+assert check.with_spikes_of(with_spikes_of)
 
 # %% [markdown]
-# Test this on one step of an untrained layer: the potentials differ by the input that the forgotten
-# spikes would have sent through the recurrent weights.
+# Test this on one step of an untrained layer: the potentials change by what the donor's spikes send
+# through the recurrent weights, minus what the sample's own spikes would have sent.
 
 # %%
 with seeded(seed), torch.no_grad():
     layer = LIFLayer(tau=20.0, dt=10.0, recurrent=50)
-    _, state = layer(torch.rand((10, 1, 50)))
-    nothing = torch.zeros((1, 1, 50))
-    _, _, kept = layer(nothing, state, trace=True)
-    _, _, lost = layer(nothing, without_spikes(state), trace=True)
+    _, state = layer(torch.rand((10, 3, 50)))
+    nothing, order = torch.zeros((1, 3, 50)), torch.tensor([1, 2, 0])
+    _, _, own = layer(nothing, state, trace=True)
+    _, _, mixed = layer(nothing, with_spikes_of(state, order), trace=True)
     sent = state.spikes @ layer.weight.T
-torch.testing.assert_close((kept.h - lost.h)[0], sent, rtol=1e-3, atol=1e-5)
-print(f"{int(state.spikes.sum())} spikes forgotten")
+torch.testing.assert_close((mixed.h - own.h)[0], sent[order] - sent, rtol=1e-3, atol=1e-5)
+assert sent.any()
 
 # %% [markdown]
 # ### Exercise 4: A given spectral radius

@@ -160,15 +160,18 @@ plt.show()
 # output spike gain, the latest of them most. These inputs make the next output spike come earlier,
 # and then still earlier inputs gain.
 #
-# ### Exercise 4: Push the others down
+# ### Exercise 4: Let only one neuron win
 #
-# Each neuron is inhibited by all spikes except its own.
+# The neuron with the highest potential is the only one that can fire. Whether it fires also decides
+# whether the others are inhibited.
 
 
 # %%
-def inhibit(v, fired, strength):
-    """Potentials [n] after inhibition; v is [n], fired is [n], bool."""
-    return v - strength * (fired.sum() - fired)
+def compete(h, strength):
+    """Potentials h [n] before the reset -> potentials [n] after it, and spikes [n], bool."""
+    fired = np.zeros(len(h), bool)
+    fired[h.argmax()] = h.max() >= 1
+    return np.where(fired, 0.0, h - strength * fired.any()), fired
 
 
-assert check.inhibit(inhibit)
+assert check.compete(compete)

@@ -43,13 +43,14 @@ n_shown = 5  # scenes with two satellites in exercise 4
 # ### Exercise 1: Go one layer back
 #
 # Each weight in `maps` stands for a feature of the layer below, at the position of the weight. A
-# picture is the sum of these features: a transposed convolution.
+# picture is the sum of these features: a transposed convolution. From one weight to the next, the
+# feature moves by `stride` pixels, which is the stride of the transposed convolution.
 
 
 # %%
-def one_layer_back(maps, features):
-    """maps [N, C, k, k] and features [C, D, s, s] -> pictures [N, D, k + s - 1, k + s - 1]."""
-    return F.conv_transpose2d(maps, features)
+def one_layer_back(maps, features, stride):
+    """maps [N, C, k, k], features [C, D, s, s] -> pictures [N, D, H, H], H = (k - 1) stride + s."""
+    return F.conv_transpose2d(maps, features, stride=stride)
 
 
 assert check.one_layer_back(one_layer_back)
