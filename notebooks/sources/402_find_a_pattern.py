@@ -16,9 +16,10 @@
 # A thousand inputs fire at random. Now and then the same 50 ms of spikes recur, and nobody tells
 # the neuron when. You watch it fail twice, and then succeed. Controls show what it has learned.
 #
-# **Time.** 55 minutes for you, 2 minutes for the machine. **You need.** [401](401_stdp.ipynb), for
-# traces and the drift of a weight; the neuron of [101](101_leaky_neuron.ipynb). **Leads to.**
-# [403](403_features.ipynb) Patterns in pictures, and learning from reward.
+# **Time.** 55 minutes for you, 2 minutes for the machine.
+# **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
+# [101](101_leaky_neuron.ipynb).
+# **Leads to.** [403](403_features.ipynb) Patterns in pictures, and learning from reward.
 #
 # ## Objectives
 #
