@@ -176,9 +176,9 @@ plt.show()
 #
 # ### Exercise 1: Which reset keeps the rate? (8 min)
 #
-# The error of the interval grows with `dt`, more for one reset than for the other. Run `LIFLayer`
-# from rest for 2 s with the given reset and time step; its input is a float64 tensor of shape
-# `[T, 1]`. Return the rate in Hz: 1000 divided by the **mean interval** in ms.
+# The error of the interval grows with `dt`: more with `"subtract"`, or more with `"zero"`? Run
+# `LIFLayer` from rest for 2 s with the given reset and time step; its input is a float64 tensor of
+# shape `[T, 1]`. Return the rate in Hz: 1000 divided by the **mean interval** in ms.
 
 
 # %% tags=["exercise"]
@@ -207,11 +207,11 @@ if check.coarse_rate(coarse_rate):
 #
 # ## 3. Refractory period
 #
-# The formula has no upper limit, but neurons have one: the channels that make a spike need time to
-# recover. During the [refractory period](../docs/glossary.md#refractory-period) $t_{ref}$ after a
-# spike, our neuron ignores its input and $v$ stays at the reset. So the interval becomes
-# $t_{ref} + \tau \ln\frac{I}{I-1}$. If $t_{ref}$ is 5 ms, what rate can the neuron never exceed,
-# however large the current?
+# The rate by the formula has no upper limit, but the rate of a real neuron has one: the channels
+# that make a spike need time to recover. During the [refractory
+# period](../docs/glossary.md#refractory-period) $t_{ref}$ after a spike, our neuron ignores its
+# input and $v$ stays at the reset. So the interval becomes $t_{ref} + \tau \ln\frac{I}{I-1}$. If
+# $t_{ref}$ is 5 ms, what rate can the neuron never exceed, however large the current?
 #
 # <details><summary>Make a guess, then open</summary>
 # No interval is shorter than 5 ms, so the rate stays below 1/(5 ms) = 200 Hz.
@@ -239,8 +239,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows rates with three refractory periods: simulated (dots), formula (lines), and the
-# limit $1/t_{ref}$ (dotted).* At strong currents the delay of a spike by up to one `dt` lowers the
-# dots.
+# limit $1/t_{ref}$ (dotted).* At strong currents the dots lie lower, because a spike is seen up to
+# one `dt` late.
 #
 # ### Exercise 2: Set a speed limit (3 min)
 #
@@ -499,17 +499,17 @@ plt.show()
 # below the rheobase.
 #
 # Far above the rheobase the mean current carries $v$ to the threshold, and noise only makes the
-# intervals vary: [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below it, only
-# fluctuations reach the threshold:
-# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The rarer the spikes,
-# the less the recovery of $v$ after each reset matters, and the closer the CV comes to 1. The
-# change is gradual: with strong noise ($\sigma$ = 0.4) the CV is still
-# 0.51<!-- cv_noisy_above 0.05 --> at $\mu$ = 1.6.
+# intervals vary: [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below the rheobase,
+# only fluctuations reach the threshold:
+# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. When spikes are rare,
+# the recovery of $v$ after a reset hardly matters, and the CV comes close to 1. The change is
+# gradual: with strong noise ($\sigma$ = 0.4) the CV is still 0.51<!-- cv_noisy_above 0.05 --> at
+# $\mu$ = 1.6.
 #
 # ## Summary
 #
 # 1. A soft reset keeps the overshoot, a hard reset loses it.
-# 2. $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$ above the rheobase.
+# 2. Above the rheobase, the firing rate is $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$.
 # 3. Variances add. So the noise of one step scales with $\sqrt{1 - e^{-2dt/\tau}}$.
 # 4. Mean-driven firing is regular, fluctuation-driven firing irregular.
 #

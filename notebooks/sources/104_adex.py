@@ -320,8 +320,8 @@ if check.steady_reset(steady_reset):
 # %% [markdown]
 # ## Summary
 #
-# 1. The exponential makes the spike: above the rheobase (without $a$: $g_L (V_T - \Delta_T - E_L)$)
-#    no fixed point is left, and $V$ rises ever faster.
+# 1. The exponential makes the spike: above the rheobase (for $a = 0$:
+#    $g_L (V_T - \Delta_T - E_L)$) no fixed point is left, and $V$ rises ever faster.
 # 2. The adaptation current $w$ slowly follows $a\,(V - E_L)$ and grows by $b$ at each spike.
 # 3. The nullclines meet at the fixed points. A current moves the V-nullcline up until the fixed
 #    points merge and vanish.

@@ -31,8 +31,8 @@
 # After this lesson you can
 #
 # 1. choose a published firing pattern by name, and say what its intervals do,
-# 2. say which parameters set how far a neuron slows down, and which one sets how many spikes it
-#    takes,
+# 2. say which parameters set how far a neuron slows down, and which one sets the number of
+#    spikes until then,
 # 3. step an equation that diverges, without overflow,
 # 4. check a simulation against a finer one, and choose `dt`.
 
@@ -120,8 +120,8 @@ assert not explorer.errors
 widgets.draw_adex(pattern="bursting", v_reset=-44.0)
 
 # %% [markdown]
-# *The figure shows what the sliders draw: potential and adaptation over time (each jump of w is a
-# spike), and both in the phase plane with nullclines and the reset (dotted).*
+# *The figure shows what the sliders draw: potential and adaptation over time (each jump of w marks
+# a spike), and the phase plane with nullclines and the reset (dotted).*
 #
 # ## 2. What sets the strength of adaptation?
 #
@@ -196,7 +196,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the intervals for three pairs with the same product (left), and the steady rate
 # against the product for many pairs (right; grey where the interval is longer than $\tau_w$).* On
-# the left, all three neurons end between 70 and 78 ms. But with a small $b$ it takes
+# the left, all three intervals end between 70 and 78 ms. But with a small $b$ it takes
 # 20<!-- settled_small_b 1 --> intervals to get there, with a large $b$ only
 # 3<!-- settled_large_b 1 -->: $w$ climbs to the same mean in steps of $b$. On the right, the blue
 # points with the same product differ by less than 20 %. So $b\,\tau_w$ sets **how far** the neuron
@@ -307,9 +307,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the upstroke from -46 mV by the exponential alone: $V$ (left) and $s$ (right).*
-# Lesson 101 steps the rest of the equation, leak and current, exactly. So take half a step of the
-# leak, a step of the exponential, and another half step of the leak. In this symmetric order, the
-# error falls as $dt^2$ instead of $dt$. This [integration
+# The method of lesson 101 steps the rest of the equation, leak and current, exactly. So take half a
+# step of the leak, a step of the exponential, and another half step of the leak. In this symmetric
+# order, the error falls as $dt^2$ instead of $dt$. This [integration
 # scheme](../docs/glossary.md#integration-scheme) is called [operator
 # splitting](../docs/glossary.md#operator-splitting) (Strang 1968).
 #
@@ -378,8 +378,8 @@ assert spike_difference < 1e-6
 # %% [markdown]
 # ## 4. Is it right, and how large may dt be?
 #
-# A figure that looks like the paper's is weak evidence. Compare with another method: `fine`
-# (folded) uses a SciPy solver with adaptive steps and a tolerance of $10^{-10}$.
+# A figure that looks like the paper's is weak evidence. Compare with another method: the folded
+# function `fine` uses a SciPy solver with adaptive steps and a tolerance of $10^{-10}$.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -520,18 +520,18 @@ plt.show()
 # %% [markdown]
 # *The figure shows the difference between the spike times of two runs that start a millionth of a
 # pA apart.* In the adapting neuron the difference stays below a millionth of a ms, and dies away.
-# In the irregular neuron it grows exponentially for about 400 ms, to about 1 ms. In the end the
+# In the irregular neuron it grows exponentially, to about 1 ms in about 400 ms. In the end the
 # trains differ by up to an interval: this is [chaos](../docs/glossary.md#chaos). So the spike times
 # of two correct simulations cannot agree for long, and a test that demands this is wrong. The
-# statistics of the trains do agree: with both values of `dt`, mean interval and CV are the same to
-# within 2 %.
+# statistics of the trains do agree: with `dt` = 0.1 and 0.05 ms, mean interval and CV differ by
+# less than 2 %.
 #
 # ## Summary
 #
-# 1. The product $b\,\tau_w$ sets the steady rate; $b$ alone sets after how many spikes it is
-#    reached.
-# 2. In the variable $s = e^{-(V-V_T)/\Delta_T}$, the upstroke is a straight line, so its step can
-#    be exact.
+# 1. The product $b\,\tau_w$ sets the steady rate; $b$ alone sets how many spikes it takes to
+#    reach this rate.
+# 2. In the variable $s = e^{-(V-V_T)/\Delta_T}$, the upstroke is a straight line, so it can be
+#    stepped exactly.
 # 3. Compare spike times with an independent simulation; if the neuron is chaotic, compare
 #    statistics.
 #

@@ -203,8 +203,8 @@ check.cross_entropy(cross_entropy)
 #
 # An [epoch](../docs/glossary.md#epoch) is one pass over the training samples, in random order and
 # in batches. After each batch, autograd computes the gradient of the loss with respect to every
-# weight, and the [optimiser](../docs/glossary.md#optimiser) takes a small step downhill. Ours,
-# Adam, divides each weight's gradient by its recent size.
+# weight, and the [optimiser](../docs/glossary.md#optimiser) takes a small step downhill. Our
+# optimiser, Adam, divides each weight's gradient by the gradient's recent size.
 
 
 # %%
@@ -252,12 +252,13 @@ print(f"loss {first:.3f} -> {loss_true[-1]:.3f}, accuracy {acc_readout:.3f}")
 assert torch.equal(weights_true[0], initial_weights()[0])  # not one hidden weight has moved
 
 # %% [markdown]
-# Only the read-out learns. On random hidden neurons it reaches 69<!-- acc_readout 2 --> %.
+# Only the read-out learns. With random hidden neurons, its accuracy is 69<!-- acc_readout 2 --> %.
 #
 # ## 4. Is the zero wrong?
 #
-# A step is flat, so its derivative is 0 wherever it exists. (PyTorch's "no gradient" has the same
-# effect.) Move all hidden weights together in a direction that should help, and watch the loss.
+# A step function is flat, so its derivative is 0 wherever there is one. (PyTorch's "no gradient"
+# has the same effect.) Move all hidden weights together in a direction that should help, and watch
+# the loss.
 
 # %%
 with torch.no_grad():
@@ -696,14 +697,14 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 #
 # 1. A spiking network is a loop over time steps: leak, add, fire, reset. Before training, its loss
 #    should be $\ln$ of the number of classes.
-# 2. The true gradient of a spike is zero. With it, only weights behind the last layer of spikes
-#    learn.
+# 2. The true gradient of a spike is zero. With this gradient, only weights after the last
+#    spiking layer learn.
 # 3. A surrogate replaces the derivative of the step by a bump, in the backward pass only. Accuracy
 #    rises from 69<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %.
 # 4. Backpropagation through time carries the gradient from each potential to the previous one,
 #    times the decay.
-# 5. With one layer of spikes, any of the shapes will do, and any slope within three orders of
-#    magnitude. A deeper network learns more slowly with a narrow bump.
+# 5. With one layer of spikes, any of the five shapes will do, and any slope from 0.1 to 100. A
+#    deeper network learns more slowly with a narrow bump.
 #
 # ## Further reading
 #

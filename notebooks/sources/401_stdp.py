@@ -62,7 +62,7 @@ n_samples = 200  # repetitions with random spikes
 #
 # A synapse joins a [presynaptic neuron](../docs/glossary.md#presynaptic-neuron) ("pre") to a
 # [postsynaptic neuron](../docs/glossary.md#postsynaptic-neuron) ("post"). If pre fires shortly
-# *before* post, it may have helped post to fire, and the synapse becomes stronger. If it fires
+# *before* post, it may have helped post to fire, and the synapse becomes stronger. If pre fires
 # shortly *after* post, the synapse becomes weaker. With $s = t_{post} - t_{pre}$, each pair of
 # spikes changes the weight by
 #
@@ -314,7 +314,7 @@ check.balance_window(balance_window)
 #
 # <details><summary>Make a guess, then open</summary>
 # Nearly the same for both orders: a pre spike 10 ms before one post spike is also 10 ms after the
-# previous one. Depression has the larger area, so a higher rate means more depression.
+# previous post spike. Depression has the larger area, so a higher rate means more depression.
 # </details>
 
 

@@ -129,7 +129,7 @@ if check.chance_hits(chance_hits):
 # %% [markdown]
 # ## 2. What if a neuron learns while it listens?
 #
-# The neuron is that of lesson 101, but each spike sets $v$ to 0 (a hard reset). All weights start
+# Take the neuron of lesson 101, but let each spike set $v$ to 0 (a hard reset). All weights start
 # at 0.5, and with the chosen gain the mean input just reaches the threshold.
 
 # %%
@@ -282,11 +282,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the latency of the neuron's first spike each time the pattern comes (left), and
-# how often it fires outside the pattern, beside both controls (right).* At first it fires inside
-# and outside the pattern alike. But in the pattern the same inputs always come just before its
-# spike, and gain weight. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
-# 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
-# it finds nothing: this neuron has learned *when* inputs fire.
+# how often it fires outside the pattern, compared with both controls (right).* At first it fires
+# inside and outside the pattern alike. But in the pattern the same inputs always come just before
+# its spike, and gain weight. In the last quarter it fires in 100<!-- hits 0.5 --> % of the
+# patterns, 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With
+# shuffled times it finds nothing: this neuron has learned *when* inputs fire.
 #
 # One stream proves little. Try 10<!-- streams 0 --> more streams, each with its own pattern, noise
 # and shuffled control.
@@ -480,8 +480,8 @@ plt.show()
 # without a pattern (last quarter of the first stream).* Without inhibition two neurons respond to
 # the same pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some
 # pattern has several neurons, and in 7<!-- gaps 0 --> some pattern has no neuron. With inhibition
-# both faults are rare; some pattern lacks a neuron in 1<!-- gaps_inhibition 0 --> stream. In
-# return, hits fall a little, and neurons fire more often outside the patterns.
+# both faults are rare; some pattern lacks a neuron in 1<!-- gaps_inhibition 0 --> stream. The price
+# is slightly fewer hits, and more spikes outside the patterns.
 #
 # ### Exercise 4: Let only one neuron win (6 min)
 #
@@ -505,10 +505,11 @@ if check.compete(compete):
 # %% [markdown]
 # ## Summary
 #
-# 1. Three steps for the neuron and four for the rule form one loop.
-# 2. With a little more depression than potentiation, what repeats just before the output spike
-#    wins.
-# 3. With shuffled times the neuron hardly ever finds the slots: it mostly learns timing.
+# 1. The neuron's three steps and the learning rule's four steps form one loop.
+# 2. With a little more depression than potentiation, inputs that keep arriving just before the
+#    output spike win.
+# 3. If the pattern's spike times are shuffled, the neuron hardly ever finds it: it mostly learns
+#    timing.
 # 4. The output spike comes ever earlier, until it reaches the start of the pattern.
 # 5. Inhibition makes neurons share the patterns.
 #

@@ -26,8 +26,8 @@
 # After this lesson you can
 #
 # 1. write the simplest detector before you train a network,
-# 2. choose its numbers on scenes that you do not report,
-# 3. say where two methods fail, and what was changed to find out,
+# 2. choose a detector's numbers on scenes that you do not report,
+# 3. say where two methods fail, and which changes of the scenes show it,
 # 4. recognise a task that needs learning, and name the fair rivals,
 # 5. say whether two shares differ by more than chance.
 
@@ -109,7 +109,7 @@ if check.count_neighbours(count_neighbours):
 # 1. A pixel with an event is **dense** if at least three events lie in the 3x3 pixels around it, in
 #    its own and the two adjacent frames.
 # 2. Gaps of one pixel are closed, as for the network.
-# 3. Dense pixels that touch, within a frame or from one to the next, form a region.
+# 3. Dense pixels that touch, within a frame or from one frame to the next, form a region.
 # 4. A region of fewer than 30 events is noise.
 
 # %%
@@ -195,8 +195,8 @@ assert min(pairs["detector"]) > max(pairs["network, three seeds"])
 # 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. The detector tells
 # 96<!-- detector_two_instances 1 --> % of the pairs of satellites apart, the network
 # 94<!-- network_two_instances 1 --> %: with 50 pairs, a draw. On other scenes, with two other
-# seeds, the network has 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> %, and the detector more each
-# time.
+# seeds, the network tells 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> % apart, and the detector
+# more each time.
 #
 # The detector was *told* what a satellite is. The network has to find out, and does so roughly: a
 # class spike sees 40x40 pixels, and its mask includes other events there.
@@ -222,7 +222,7 @@ if check.velocity(velocity):
 # %% [markdown]
 # ## 4. Where does each method break?
 #
-# First change the noise, and nothing else. Both methods were tuned at 0.5 %.
+# First change the noise, and nothing else. Both methods were tuned at 0.5 % noise.
 
 # %%
 methods = {"network": by_network, "detector": segment_by_density}
@@ -376,10 +376,10 @@ plt.show()
 # *The figure shows the eight maps that won most, traced back to pixels.* A ring and a star are
 # among them. Other maps show parts of a figure, or strokes that were together by chance.
 #
-# An answer is right if it is "none" in a scene without a figure, or names the right figure within 6
-# pixels. With the labels of the validation scenes, the folded cell chooses the map whose highest
-# potential best separates rings from all other scenes, another one for stars, and a threshold below
-# which the answer is "none".
+# An answer is right if it is "none" in a scene without a figure, or places the right figure to
+# within 6 pixels. With the labels of the validation scenes, the folded cell chooses one map for
+# rings and one for stars: those whose highest potential best separates the figure from all other
+# scenes. It also chooses a threshold below which the answer is "none".
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -478,9 +478,9 @@ plt.show()
 # and $h_2$ are the half-widths of the two shares.
 #
 # <details><summary>Compute it, then open</summary>
-# The half-widths are 1.5 and 1.0 points, and that of the difference is 1.8. So the difference lies
-# between 0.2 and 3.8 points, just above 0. But both methods answered the same scenes, so this
-# interval is too wide if they tend to fail together. Seeds differ, too: k-means has 96.7 to 99.7 %.
+# The half-widths are 1.5 and 1.0 points, and 1.8 for the difference. So the difference lies between
+# 0.2 and 3.8 points, just above 0. But both methods answered the same scenes, so this interval is
+# too wide if they tend to fail together. Seeds differ, too: k-means has 96.7 to 99.7 %.
 # </details>
 
 
@@ -502,7 +502,8 @@ if check.interval(interval):
 # 1. Write the simplest detector first: ten lines that count events beat the network.
 # 2. Choose numbers on validation scenes, and report scores on test scenes.
 # 3. Close pairs and strong noise break the network before the detector.
-# 4. Where the densest place misleads, a layer that learns what recurs is right in 96 %.
+# 4. Where the densest place misleads, a layer that learns what recurs is right in 96 % of the
+#    scenes.
 # 5. Other methods that learn do at least as well, even k-means, without labels.
 #
 # ## Further reading

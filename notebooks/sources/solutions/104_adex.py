@@ -115,5 +115,5 @@ trajectory(response, phase_plane(mine, 210.0, v=(-62, -38), w=(-20, 330)))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the trajectory with the reset at -58 mV: after a few spikes every round is the
+# *The figure shows the trajectory with the reset at -58 mV: after a few spikes every loop is the
 # same.*

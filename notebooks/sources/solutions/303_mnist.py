@@ -194,7 +194,8 @@ assert found < durations[-1] or not full_run  # a shortened run has only few ste
 
 # %% [markdown]
 # *The figure shows the accuracy against the run time; dotted: one point below the longest run,
-# dashed: the shortest run time above that line.* This is a fraction of the run time in training.
+# dashed: the shortest run time above that line.* This shortest run takes a fraction of the run time
+# in training.
 #
 # ### Exercise 5: Answer with the first spike
 

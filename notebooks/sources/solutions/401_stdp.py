@@ -70,7 +70,8 @@ assert check.from_memory(from_memory)
 # ### Exercise 3: Balance a window
 #
 # Every interval is equally likely, so the mean change is the area of the window. Each side has the
-# area $\int_0^\infty A\,e^{-s/\tau} ds = A\tau$. They cancel where $A_- = A_+ \tau_+ / \tau_-$.
+# area $\int_0^\infty A\,e^{-s/\tau} ds = A\tau$. The two sides cancel where
+# $A_- = A_+ \tau_+ / \tau_-$.
 
 
 # %%
@@ -100,8 +101,8 @@ assert check.balance_window(by_integration)
 # ### Exercise 4: Predict the change at any rate
 #
 # A spike of post pairs with spikes of pre that came `lag`, `lag + period`, `lag + 2 period`, ...
-# earlier. Their changes are a geometric series with the factor $q = e^{-period/\tau_+}$. Its sum is
-# $1/(1-q)$ times its first term. For depression, the last spike of post came `period - lag` before
+# earlier. Their changes are a geometric series with the factor $q = e^{-period/\tau_+}$. The sum is
+# $1/(1-q)$ times the first term. For depression, the last spike of post came `period - lag` before
 # a spike of pre.
 
 
