@@ -335,8 +335,9 @@ plt.show()
 # ### Exercise 3: When does the first spike come? (4 min)
 #
 # The potential starts at rest, at 0. Return the time in ms at which it reaches `threshold` under a
-# constant `current`, both in units of $v$. Use the closed form. If $v$ never reaches `threshold`,
-# return `math.inf`. (With a current equal to the threshold, $v$ gets there only in the limit.)
+# constant `current`; threshold and current are in units of $v$. Use the closed form. If $v$ never
+# reaches `threshold`, return `math.inf`. (With a current equal to the threshold, $v$ gets there
+# only in the limit.)
 
 
 # %% tags=["exercise"]
@@ -429,9 +430,9 @@ ax.legend(loc="upper center", ncols=2)
 plt.show()
 
 # %% [markdown]
-# *The figure shows ten steps.* In each step the potential leaks, the input lifts it to $h$, and if
-# $h$ reaches the threshold (dashed), the reset takes it down to $v$. Both $h$ and $v$ belong to the
-# end of the step, but are drawn apart. Step 4 of the table runs from 4 to 5 on the axis.
+# *The figure shows ten steps.* In each step the potential leaks, and the input lifts it to $h$. If
+# $h$ reaches the threshold (dashed), the reset lowers the potential to $v$. Both $h$ and $v$ belong
+# to the end of the step, but are drawn apart. Step 4 of the table runs from 4 to 5 on the axis.
 #
 # ## 7. The library does the same
 #

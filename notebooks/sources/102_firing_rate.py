@@ -14,8 +14,8 @@
 # # Predict how fast a neuron fires, and how regularly
 #
 # A constant current makes a neuron fire like a clock, at a rate that a formula predicts. Neurons in
-# the brain hardly ever fire like that. You add noise, wrongly at first, and find two kinds of
-# firing with the same rate that look nothing alike.
+# the brain hardly ever fire like that. You add noise, wrongly at first. Then you find two kinds of
+# firing that have the same rate but look nothing alike.
 #
 # **Time.** 45 minutes for you, 15 seconds for the machine.
 #
@@ -369,9 +369,9 @@ plt.show()
 #
 # Let $v$ jump by `weight`, $w$, at each spike of a [Poisson
 # process](../docs/glossary.md#poisson-process): random, independent spikes, `rate` per second. A
-# spike adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is the rate times the integral of one
-# contribution, and the variance is the rate times the integral of its square. Return the mean and
-# the **standard deviation** of $v$. `tau` is in ms; `weight` may be negative.
+# spike adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is the rate times the integral of this
+# contribution. The variance is the rate times the integral of the squared contribution. Return the
+# mean and the **standard deviation** of $v$. `tau` is in ms; `weight` may be negative.
 
 
 # %% tags=["exercise"]
@@ -425,11 +425,11 @@ axes[1, 1].set_xlabel("interval (ms)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows both neurons: potential and spikes (left), and the distribution of their
-# intervals up to 200 ms (right, each to its own scale).* The standard deviation of the intervals
-# divided by their mean is the [coefficient of
-# variation](../docs/glossary.md#coefficient-of-variation) (CV): 0 for a clock, 1 for a Poisson
-# process, and 0.5 to 1 for many neurons in cortex (Softky & Koch 1993).
+# *The figure shows both neurons: potential and spikes (left), and the distribution of the intervals
+# up to 200 ms (right, on separate scales).* Divide the standard deviation of the intervals by their
+# mean: this is the [coefficient of variation](../docs/glossary.md#coefficient-of-variation) (CV): 0
+# for a clock, 1 for a Poisson process, and 0.5 to 1 for many neurons in cortex (Softky & Koch
+# 1993).
 #
 # ### Exercise 4: Measure the irregularity (4 min)
 #

@@ -146,7 +146,7 @@ plt.show()
 # in full at every step. One spike adds $1/(1 - e^{-dt/\tau_{syn}})$ in total. For $\tau_{syn}$ = 5
 # ms that is 5.5<!-- total_current 0.05 --> with `dt` = 1 ms and 51<!-- total_fine 0.6 --> with 0.1
 # ms. So with `tau_syn`, a weight means something only together with `dt`. When you add `tau_syn` to
-# a network that works, divide its weights by this total: this preserves the area under $v$.
+# a network that works, divide the weights by this total, to preserve the area under $v$.
 #
 # ### Exercise 1: Just enough to fire (8 min)
 #
@@ -258,9 +258,9 @@ assert np.array_equal(spikes[:, 0], adapting_spikes)
 assert math.isclose(state.adaptation.item(), a)
 
 # %% [markdown]
-# A layer of `jarvis` does not store the state. It takes the state as an argument and returns the
-# new one as its second result. An input has time first, then any other axes: `[T, n]` in lesson
-# 101, `[T, B, n]` with a batch of B samples, `[200, 1, 1]` below.
+# A layer of `jarvis` does not store the state. The layer takes the state as an argument, and
+# returns the new state as its second result. An input has time first, then any other axes: `[T, n]`
+# in lesson 101, `[T, B, n]` with a batch of B samples, `[200, 1, 1]` below.
 #
 # Suppose the input is a stream and arrives in pieces of 20 ms. In one run, its current gives 9
 # spikes in 200 ms. How many spikes do you get if you run the layer on each piece?
@@ -384,8 +384,8 @@ assert "second time" in message
 # full message suggests, every step would differentiate through the entire past.
 #
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
-# history. This is called truncated backpropagation through time: the spikes stay the same, but the
-# gradient of a piece no longer sees how $w$ changed the initial state of that piece. (`w.grad`
+# history. This is called truncated backpropagation through time. The spikes stay the same, but the
+# gradient of a piece no longer sees how $w$ changed the piece's initial state. (`w.grad`
 # accumulates over the pieces.)
 
 # %%

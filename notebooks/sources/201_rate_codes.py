@@ -245,8 +245,8 @@ if check.brightness(brightness):
 #
 # ### What the encoder refuses
 #
-# Pixels stored as bytes go up to 255. `draws < picture` accepts them; the library refuses them,
-# negative values, and a `max_rate` that makes $p$ exceed 1:
+# Pixels stored as bytes go up to 255. `draws < picture` accepts such values. The library refuses
+# these, negative values, and a `max_rate` that makes $p$ exceed 1:
 
 # %%
 try:
@@ -428,9 +428,9 @@ axes[0].set(ylabel="estimated p", ylim=(0, 1.05))
 plt.show()
 
 # %% [markdown]
-# *The figure shows p (dashed) and three estimates of it, each for one neuron (line) and as the mean
-# over many such neurons plus and minus one standard deviation (band).* At the end the mean so far
-# has the least noise, but it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate
+# *The figure shows p (dashed) and three estimates of p: for one neuron (line), and as the mean over
+# many such neurons plus and minus one standard deviation (band).* At the end the mean so far has
+# the least noise, but it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate
 # follows within about 15 ms but is noisy; with 50 ms it is smooth, but has not quite reached 0.8 by
 # 150 ms.
 #

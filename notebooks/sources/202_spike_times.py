@@ -296,9 +296,9 @@ assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouette
 # ### Exercise 2: Predict the first spike of a Poisson code (5 min)
 #
 # A pixel fires with probability $p$ in each of T steps. What is the expected step of its first
-# spike, if a pixel that stays silent counts as T? (The mean of a count $N$ is the sum of the
-# probabilities that $N \ge k$ over $k = 1, 2, \ldots$ Here $N \ge k$ means that the first k steps
-# are silent.)
+# spike, if a pixel that stays silent counts as T? (The mean of a count $N$ is the sum, over
+# $k = 1, 2, \ldots$, of the probabilities that $N \ge k$. Here $N \ge k$ means that the first k
+# steps are silent.)
 
 
 # %% tags=["exercise"]
@@ -402,7 +402,7 @@ if check.read_latency(read_latency):
 # %% [markdown]
 # <details><summary>Compare with your result</summary>
 #
-# With $\tau$ = 10 ms, dark greys are read finely and bright ones coarsely: everything above 0.77
+# With $\tau$ = 10 ms, dark greys are read finely and bright greys coarsely: everything above 0.77
 # fires in the same step. With 40 ms, bright values are told apart, but values below 0.36 fire after
 # the window of 33 ms.
 #
@@ -572,9 +572,9 @@ for delay, s in late.items():
 # %% [markdown]
 # ### Exercise 4: Read without a clock (5 min)
 #
-# Decode relative to the earliest spike of each picture (there always is one), and take this spike
-# for white. A silent pixel stays black. `spikes` is `[T, B, 1, 8, 8]` and longer than the code,
-# which has `n_steps` steps.
+# Decode relative to the earliest spike of each picture, and take this spike for white. (Each
+# picture has at least one spike.) A silent pixel stays black. `spikes` is `[T, B, 1, 8, 8]` and
+# longer than the code, which has `n_steps` steps.
 
 
 # %% tags=["exercise"]

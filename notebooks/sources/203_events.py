@@ -243,8 +243,8 @@ assert (n_events <= path / fine).all()
 # ### Exercise 2: Choose the threshold (4 min)
 #
 # A pixel follows safely if one event per step always brings its reference to within a threshold of
-# the signal, even if the signal was almost a threshold away before. What is the smallest threshold
-# that makes a given signal `[T, ...]` safe?
+# the signal. The signal may have been almost a threshold away before. What is the smallest
+# threshold that makes a given signal `[T, ...]` safe?
 
 
 # %% tags=["exercise"]
@@ -279,8 +279,9 @@ assert dimmed[0.1] == 0
 # ### Exercise 3: See in the dark (4 min)
 #
 # Encode a film of positive values so that the reference moves up by the fraction `contrast` with
-# each ON event, and back down with each OFF event: from 1 to 1.15 and from 1.15 to 1, if `contrast`
-# is 0.15. (Which function turns a ratio into a difference? `jarvis.delta_encode` does the rest.)
+# each ON event, and back down with each OFF event. If `contrast` is 0.15, the reference moves from
+# 1 to 1.15, and from 1.15 to 1. (Which function turns a ratio into a difference?
+# `jarvis.delta_encode` does the rest.)
 
 
 # %% tags=["exercise"]

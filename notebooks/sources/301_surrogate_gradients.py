@@ -287,8 +287,8 @@ assert loss_at(0.3) < loss_at(0.0)
 assert len(set(loss_narrow)) < 60  # few stairs among 201 points
 
 # %% [markdown]
-# *The figure shows the loss as the hidden weights move, over a wide range (left; dotted: their
-# initial values) and over a tiny one (right).* Near z = 0 the loss is a staircase. Each stair is
+# *The figure shows the loss as the hidden weights move, over a wide range (left; dotted: the
+# initial weights) and over a tiny range (right).* Near z = 0 the loss is a staircase. Each stair is
 # flat: an infinitely small change of a weight changes no spike, so the gradient is zero. Yet the
 # staircase leads downhill. We need the slope of the whole staircase, not of one stair.
 #
@@ -389,9 +389,9 @@ unrolled_graph(3)
 plt.show()
 
 # %% [markdown]
-# *The figure shows three time steps of one layer: the forward pass (solid) and the backward pass
-# (dashed), which goes through the surrogate derivative wherever it meets a spike.* Two dashed
-# arrows lead into the potential $h_t$: one from its own spike, one from the next potential. With
+# *The figure shows three time steps of one layer: forward pass (solid) and backward pass (dashed).
+# At a spike, the backward pass goes through the surrogate derivative.* Two dashed arrows lead into
+# the potential $h_t$: from its own spike, and from the next potential. With
 # $g_t = \partial L / \partial h_t$, the decay per step $\lambda$ and the input spikes $i_t$ of step
 # $t$,
 #
@@ -523,9 +523,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the hidden neurons' rates for the two classes, one dot per neuron (left), and
-# the weights along all paths (right, scaled).* Before training the neurons hardly prefer either
-# class. Afterwards all neurons that still fire prefer one class. Together they compute the rule
-# (cosine 0.998<!-- likeness 0.004 -->).
+# the summed weights along all paths (right, scaled).* Before training the neurons hardly prefer
+# either class. Afterwards all neurons that still fire prefer one class. Together they compute the
+# rule (cosine 0.998<!-- likeness 0.004 -->).
 #
 # ### The library does the same
 #
@@ -677,8 +677,8 @@ assert training_curve("fast_sigmoid", 0.5)[-1] < 1 < training_curve("fast_sigmoi
 widgets.draw_surrogate(shape="triangle", slope=100.0)
 
 # %% [markdown]
-# *The figure shows the derivative that the backward pass uses (left), and the loss over 40 updates
-# with this derivative (right); grey: the same shape at other slopes, dotted: chance.*
+# *The figure shows the derivative in the backward pass (left), and the loss over 40 updates with
+# this derivative (right); grey: the same shape at other slopes, dotted: chance.*
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 usual = [mean(slopes[k]) for k in (0.1, 1, 10, 100)]
@@ -701,8 +701,8 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 #    spiking layer learn.
 # 3. A surrogate replaces the derivative of the step by a bump, in the backward pass only. Accuracy
 #    rises from 69<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %.
-# 4. Backpropagation through time carries the gradient from each potential to the previous one,
-#    times the decay.
+# 4. Backpropagation through time passes each potential's gradient, times the decay, to the
+#    potential one step before.
 # 5. With one layer of spikes, any of the five shapes will do, and any slope from 0.1 to 100. A
 #    deeper network learns more slowly with a narrow bump.
 #

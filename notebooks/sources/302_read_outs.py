@@ -11,8 +11,8 @@
 # # Match code, synapse and read-out
 #
 # A spiking network answers with spikes and currents at every time step. You compare seven ways to
-# reduce these to one answer, find two that look harmless but lose information, and predict how
-# much.
+# reduce spikes and currents to one answer. You find two ways that look harmless but lose
+# information, and predict how much.
 #
 # **Time.** 55 minutes for you, 2 minutes for the machine.
 #
@@ -481,7 +481,7 @@ plt.show()
 #
 # ### Exercise 4: A mean with a leak (5 min)
 #
-# Let the potential of the read-out "mean potential" leak: from one step of 1 ms to the next it
+# Let the potential of the read-out "mean potential" leak. In each step of 1 ms the potential first
 # decays by the factor $e^{-1/\tau}$, and then the new current is added. How much does each step
 # count in the mean of this potential? Return the weights of the steps. A common factor does not
 # matter, since $T_\mathrm{eff}$ does not depend on it.
@@ -637,8 +637,8 @@ record("results/302_read_outs.json", measured, full=full_run)
 # 2. Rate regularisation removes more than half of the spikes at almost no cost in accuracy.
 # 3. A Poisson code of $T$ steps allows an accuracy of $\frac12 + \frac1\pi\arcsin\sqrt{T/(T+2)}$,
 #    91.2 % at 25 steps. Compute this ceiling before you blame the training.
-# 4. A read-out that weights steps unevenly uses only $T_\mathrm{eff}$ of them.
-# 5. One spike per input calls for a lasting synapse, and one spike per output for a loss that
+# 4. A read-out that weights the steps unevenly is only as good as $T_\mathrm{eff}$ equal steps.
+# 5. One spike per input calls for a lasting synapse. One spike per output calls for a loss that
 #    depends on time.
 #
 # ## Further reading

@@ -338,10 +338,10 @@ axes[3].set(xlabel="time (ms)", ylabel="mean current so far", title="scores")
 plt.show()
 
 # %% [markdown]
-# *The figure shows every spike that one test picture causes, and the score of each class against
-# the time at which the network stops (right; blue: the answer, grey: the other classes).* Neurons
-# of layer 1 fire regularly or hardly at all, since their input is constant. The scores separate
-# within a few steps and then hardly change.
+# *The figure shows every spike caused by one test picture, and each class's score against the time
+# at which the network stops (right; blue: the answer, grey: other classes).* Neurons of layer 1
+# fire regularly or hardly at all, since their input is constant. The scores separate within a few
+# steps and then hardly change.
 #
 # ### Where does it err?
 
@@ -516,9 +516,9 @@ plt.show()
 # ### Exercise 5: Answer with the first spike (10 min)
 #
 # Feed the output currents into LIF neurons, as for the raster above. The answer is the class that
-# fires first, and its time is the time of that spike: 1 ms for the first step. If several classes
-# fire at once, take the one with the largest sum of currents so far. If no class ever fires, answer
-# at `n_steps`, by the sum over all steps. Use `jarvis.first_spike_decode`.
+# fires first, and the time of the answer is the time of this first spike: 1 ms for the first step.
+# If several classes fire at once, take the one with the largest sum of currents so far. If no class
+# ever fires, answer at `n_steps`, by the sum over all steps. Use `jarvis.first_spike_decode`.
 
 
 # %% tags=["exercise"]

@@ -325,9 +325,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows one sample of the task: the input of the first part (left), the number of active
-# pixels over time (middle), and the input of the second part (right).* A network that is at rest
-# again when the second part begins treats both parts alike, and its mean over time does not show
-# their order.
+# pixels over time (middle), and the input of the second part (right).* If a network is at rest
+# again when the second part begins, it treats both parts alike. Its mean over time then does not
+# show their order.
 #
 # How often is a reader right if it recognises both digits, but cannot tell their order? If the
 # digits are the same, the reader is right. If not, the reader has to guess.
@@ -355,8 +355,8 @@ if check.order_blind(order_blind):
 #
 # <details><summary>Make a guess, then open: which readers exceed the ceiling?</summary>
 #
-# Those that remember for more than 50 ms: the two counts by construction, the slow neurons and the
-# recurrent network.
+# Readers that remember for more than 50 ms: the slow neurons, the recurrent network, and by
+# construction the two counts.
 # </details>
 
 # %%
@@ -506,16 +506,17 @@ plt.show()
 # between the two digits.* Without the potentials they reach 82<!-- no_potentials 4 --> %, without
 # the spikes 81<!-- no_spikes 4 --> %. Without both they reach 50<!-- no_state 3 --> %, like the
 # feed-forward network: the memory is gone. So at that moment the memory is held twice, in the
-# potentials and in the spikes, and either restores the other. Over the pause of 50 ms, recurrent
-# activity keeps the memory: the feed-forward network, with the same time constant, forgets.
+# potentials and in the spikes, and either of the two restores the other. Over the pause of 50 ms,
+# recurrent activity keeps the memory: the feed-forward network, with the same time constant,
+# forgets.
 #
 # ### Exercise 3: Mix two memories (4 min)
 #
 # What if potentials and spikes remember different digits? After the first pause, let each sample
 # keep its potentials, but take the spikes of the previous step from another sample, its donor:
-# sample `b` gets those of sample `order[b]`. The state is a `RecurrentState(neurons, spikes)`, a
-# NamedTuple, and its tensors have the shape [B, n]. Guess first: will the network name the sample's
-# own first digit, or the donor's?
+# sample `b` gets the spikes of sample `order[b]`. The state is a `RecurrentState(neurons, spikes)`,
+# a NamedTuple, and its tensors have the shape [B, n]. Guess first: will the network name the
+# sample's own first digit, or the donor's?
 
 
 # %% tags=["exercise"]
@@ -628,7 +629,7 @@ if full_run and on_nmnist:
 # ### Exercise 4: A given spectral radius (4 min)
 #
 # What counts is not the size of single weights but the largest absolute eigenvalue of V, its
-# [spectral radius](../docs/glossary.md#spectral-radius): in linear neurons that forget their
+# [spectral radius](../docs/glossary.md#spectral-radius). In linear neurons that forget their
 # potentials at each step, activity grows if the radius exceeds 1. Scale a matrix to a given radius.
 # `torch.linalg.eigvals` returns complex eigenvalues.
 

@@ -313,14 +313,14 @@ assert not full_run or times_found["pattern"] > 5 * times_found["times shuffled"
 # %% [markdown]
 # The neuron finds the pattern in 8<!-- found 0 --> of 10<!-- streams 0 --> streams: it fires in
 # more than 90 % of the patterns, and outside them less than once in 2 s. With shuffled times, it
-# finds the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 -->: there it has learned which
-# inputs are busy.
+# finds the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 --> streams: there the neuron
+# has learned which inputs are busy.
 #
 # ### Exercise 2: Jitter the pattern (7 min)
 #
 # How precisely must the times repeat? Move each spike of the pattern by its own random number of
 # whole ms, evenly drawn from `-size` to `size`. A spike that leaves the slot at one end comes in at
-# the other. If two spikes of an input meet, keep one.
+# the other end. If two spikes of an input meet, keep one.
 
 
 # %% tags=["exercise"]
@@ -389,8 +389,8 @@ assert not full_run or early.mean() > 0.8 > 0.4 > later.mean()
 # (right).* After learning, noise alone leaves the neuron below its threshold, and the pattern makes
 # it fire at once. Inputs that fire in the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->.
 # Inputs that fire at 5 to 20 ms come too late each time, and their mean weight has fallen to
-# 0.21<!-- later 0.02 -->. The grey inputs, which do not fire in the pattern, gain weight: they can
-# fire just before a pattern, but not in the 50 ms after its start.
+# 0.21<!-- later 0.02 -->. The grey inputs, which do not fire in the pattern, gain weight: these
+# inputs can fire just before a pattern, but not in the 50 ms after its start.
 #
 # ### Exercise 3: Predict who gains (8 min)
 #
@@ -423,8 +423,8 @@ if check.gains(gains):
 # patterns?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. Nothing tells a neuron what the others do, and a pattern that one neuron finds easily, all
-# find easily.
+# No. Nothing tells a neuron what the others do, and a pattern that is easy for one neuron is easy
+# for all.
 # </details>
 #
 # The remedy is one line in `listen`: each spike lowers the potential of all *other* neurons, here
@@ -479,16 +479,16 @@ plt.show()
 # *The figure shows the share of slots in which each neuron fires, for each pattern and for slots
 # without a pattern (last quarter of the first stream).* Without inhibition two neurons respond to
 # the same pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some
-# pattern has several neurons, and in 7<!-- gaps 0 --> some pattern has no neuron. With inhibition
-# both faults are rare; some pattern lacks a neuron in 1<!-- gaps_inhibition 0 --> stream. The price
-# is slightly fewer hits, and more spikes outside the patterns.
+# pattern has several neurons, and in 7<!-- gaps 0 --> streams some pattern has no neuron. With
+# inhibition both faults are rare; some pattern lacks a neuron in 1<!-- gaps_inhibition 0 -->
+# stream. The price is slightly fewer hits, and more spikes outside the patterns.
 #
 # ### Exercise 4: Let only one neuron win (6 min)
 #
-# In `listen`, all neurons that reach the threshold in the same step fire, and all of them learn:
-# inhibition comes too late for them. Write a stricter rule. Of the neurons whose potential is at
-# least 1, only the one with the highest potential fires. It is reset to 0, and all other neurons
-# are lowered by `strength`. If no neuron reaches 1, nothing changes.
+# In `listen`, all neurons that reach the threshold in the same step fire and learn: inhibition
+# comes too late for them. Write a stricter rule. Of the neurons whose potential is at least 1, only
+# the one with the highest potential fires. It is reset to 0, and all other neurons are lowered by
+# `strength`. If no neuron reaches 1, nothing changes.
 
 
 # %% tags=["exercise"]

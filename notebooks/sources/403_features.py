@@ -309,9 +309,9 @@ plt.show()
 # *The figure shows how many test digits a linear read-out gets right, from the layer's features and
 # from two controls, for 3<!-- n_seeds 0 --> seeds (dots); the line marks the pixels.* With one
 # number per map, learned features reach 87.6<!-- learned 1 --> %, and random ones
-# 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: few learned ones
-# are strong, while random ones are nearly equal. Their arrangement in strokes adds only the last
-# 8.2<!-- strokes 1 --> points. With four numbers per map, learned features reach
+# 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: few learned
+# weights are strong, while random weights are nearly equal. Their arrangement in strokes adds only
+# the last 8.2<!-- strokes 1 --> points. With four numbers per map, learned features reach
 # 96.7<!-- learned_4 0.5 --> %. The 64 pixels do as well as these 160 numbers.
 #
 # ## 5. What can STDP never know?
@@ -465,7 +465,7 @@ plt.show()
 #
 # After 50 of 140 blocks the task is reversed: left and right are exchanged. Predict the accuracy of
 # the next block. Then write a signal with which the network learns both tasks: more than 75 % right
-# before the reversal, and again 60 blocks after it.
+# before the reversal, and again 60 blocks later.
 #
 # <details><summary>The next block</summary>
 # The network answers as before, so the accuracy is near 0.

@@ -185,7 +185,7 @@ check.one_layer_back(one_layer_back)
 # ## 2. Which pixels caused this spike?
 #
 # Now run the weights backwards for a **single spike**: from the class spike to the spikes of conv2
-# that caused it, from there to conv1, and to pixels. The result is the
+# that caused it, then to spikes of conv1, and then to pixels. The result is the
 # [saliency](../docs/glossary.md#saliency).
 
 # %%
@@ -257,9 +257,9 @@ axes[2].add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False))
 plt.show()
 
 # %% [markdown]
-# *The figure shows one scene, ON red and OFF blue: all events (left), those of one frame (middle),
-# and the surroundings of a satellite in that frame, with its true box (right).* What gives a
-# satellite away is another group of events right beside it in the next frame.
+# *The figure shows one scene, ON red and OFF blue: all events (left), the events of one frame
+# (middle), and a satellite in this frame with its true box (right).* What gives a satellite away is
+# another group of events right beside it in the next frame.
 #
 # **First attempt.** `SpikeSEG.from_paper("igarss2023")`, with the constants of Kirkland et al.
 # (2023), has a threshold of 0.1 in every layer, for recordings with hardly any noise. How many
@@ -474,8 +474,8 @@ axes[0].set_ylabel("y (pixels)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the pixels of the two true satellites (left), and of the instances found
-# (right), one colour each.*
+# *The figure shows the pixels of the two true satellites (left) and of the instances found (right),
+# one colour per object.*
 #
 # ### Exercise 4: Vary the threshold of grouping (8 min)
 #
@@ -504,7 +504,7 @@ if check.count_groups(count_groups):
 # Informedness is 0 in both cases. The accuracy is 99.9 % if nothing is marked.
 # </details>
 #
-# Compare the network with two rivals: one trained on scenes of which a third are empty, and a
+# Compare the network with two rivals: a network trained on scenes of which a third are empty, and a
 # "method" that marks every event. The mean IoU is taken in each frame, between the masks of a
 # satellite and its instance; a missed satellite counts as 0.
 

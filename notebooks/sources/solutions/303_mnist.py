@@ -162,7 +162,7 @@ assert left[-1] < 2.5 * chance
 # %% [markdown]
 # *The figure shows the test accuracy against the share of removed units; dotted: chance.* No unit
 # is indispensable: a tenth can be removed at little cost, and the accuracy falls steeply only when
-# most are gone. With all removed, the second layer receives nothing but its biases, and every
+# most are gone. With all units removed, the second layer receives nothing but its biases, and every
 # picture gets the same answer.
 #
 # ### Exercise 4: The shortest run

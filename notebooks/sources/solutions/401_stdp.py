@@ -49,8 +49,9 @@ assert check.all_pairs(all_pairs)
 # %% [markdown]
 # ### Exercise 2: Write the rule from memory
 #
-# Let both traces decay. Then pre enters its trace, both spikes read the other neuron's trace, and
-# post enters its trace last. So a pair in the same step counts once, as pre before post.
+# Let both traces decay. Then add the spike of pre to its trace, let each spike read the other
+# neuron's trace, and add the spike of post to its trace last. So a pair in the same step counts
+# once, as pre before post.
 
 
 # %%
@@ -133,5 +134,5 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the change by 60 pairs against their rate, for both orders of the spikes.* The
-# two curves meet at 50 Hz, where pre comes 10 ms before one spike of post and 10 ms after another.
-# Both curves fall, because depression has the larger area.
+# two curves meet at 50 Hz, where pre comes 10 ms before one spike of post and 10 ms after the
+# previous spike. Both curves fall, because depression has the larger area.
