@@ -199,7 +199,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows Euler's points above the closed form.* With half the step, the error is about
-# half as large. **What went wrong?** Euler keeps the slope at the start of a step for the whole
+# half as large. **What went wrong?** Euler uses the slope at the start of a step for the whole
 # step, but the true slope falls during the step.
 #
 # ## 3. A discretisation without error
@@ -335,8 +335,9 @@ plt.show()
 # ### Exercise 3: When does the first spike come? (4 min)
 #
 # The potential starts at rest, at 0. Return the time in ms at which it reaches `threshold` under a
-# constant `current`, both in units of $v$. Use the closed form. If it never does, return
-# `math.inf`. (With a current equal to the threshold, $v$ gets there only in the limit.)
+# constant `current`; threshold and current are in units of $v$. Use the closed form. If $v$ never
+# reaches `threshold`, return `math.inf`. (With a current equal to the threshold, $v$ gets there
+# only in the limit.)
 
 
 # %% tags=["exercise"]
@@ -429,15 +430,15 @@ ax.legend(loc="upper center", ncols=2)
 plt.show()
 
 # %% [markdown]
-# *The figure shows ten steps.* In each step the potential leaks, the input lifts it to $h$, and if
-# $h$ reaches the threshold (dashed), the reset takes it down to $v$. Both $h$ and $v$ belong to the
-# end of the step, but are drawn apart. Step 4 of the table runs from 4 to 5 on the axis.
+# *The figure shows ten steps.* In each step the potential leaks, and the input lifts it to $h$. If
+# $h$ reaches the threshold (dashed), the reset lowers the potential to $v$. Both $h$ and $v$ belong
+# to the end of the step, but are drawn apart. Step 4 of the table runs from 4 to 5 on the axis.
 #
 # ## 7. The library does the same
 #
 # `lif_step(x, state, params)` is one pass through your loop (`None` is the state at rest), and
-# `LIFLayer` is the whole loop. Time is the first axis of its input: `[T, n]` for n neurons. It
-# returns the spikes, the final state (lesson 103), and with `trace=True` also a record of the
+# `LIFLayer` is the whole loop. Time is the first axis of the input: `[T, n]` for n neurons. The
+# layer returns the spikes, the final state (lesson 103), and with `trace=True` also a record of the
 # potentials. Compare your loop with both on random input.
 
 # %%
@@ -464,7 +465,7 @@ assert torch.equal(by_layer, by_hand)
 assert torch.equal(trace.v, v_by_hand)
 
 # %% [markdown]
-# Spikes and potentials are the same.
+# The loop and the library give the same spikes and potentials.
 #
 # ### Exercise 4: Write the neuron from memory (12 min)
 #
@@ -489,7 +490,7 @@ check.from_memory(from_memory)
 # 2. In units of the threshold, `v = exp(-dt/tau) * v + constant_drive(I, tau, dt)` is the exact
 #    solution over one step of constant current.
 # 3. `beta` means something only together with `dt`.
-# 4. Leak and input, compare, reset, in this order.
+# 4. Each step leaks and adds the input, then compares, then resets.
 #
 # **Next.** [102](102_firing_rate.ipynb): firing rate, resets and noise.
 #

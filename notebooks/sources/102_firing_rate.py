@@ -14,8 +14,8 @@
 # # Predict how fast a neuron fires, and how regularly
 #
 # A constant current makes a neuron fire like a clock, at a rate that a formula predicts. Neurons in
-# the brain hardly ever fire like that. You add noise, wrongly at first, and find two kinds of
-# firing with the same rate that look nothing alike.
+# the brain hardly ever fire like that. You add noise, wrongly at first. Then you find two kinds of
+# firing that have the same rate but look nothing alike.
 #
 # **Time.** 45 minutes for you, 15 seconds for the machine.
 #
@@ -176,9 +176,9 @@ plt.show()
 #
 # ### Exercise 1: Which reset keeps the rate? (8 min)
 #
-# The error of the interval grows with `dt`, more for one reset than for the other. Run `LIFLayer`
-# from rest for 2 s with the given reset and time step; its input is a float64 tensor of shape
-# `[T, 1]`. Return the rate in Hz: 1000 divided by the **mean interval** in ms.
+# The error of the interval grows with `dt`: more with `"subtract"`, or more with `"zero"`? Run
+# `LIFLayer` from rest for 2 s with the given reset and time step; its input is a float64 tensor of
+# shape `[T, 1]`. Return the rate in Hz: 1000 divided by the **mean interval** in ms.
 
 
 # %% tags=["exercise"]
@@ -207,11 +207,11 @@ if check.coarse_rate(coarse_rate):
 #
 # ## 3. Refractory period
 #
-# The formula has no upper limit, but neurons have one: the channels that make a spike need time to
-# recover. During the [refractory period](../docs/glossary.md#refractory-period) $t_{ref}$ after a
-# spike, our neuron ignores its input and $v$ stays at the reset. So the interval becomes
-# $t_{ref} + \tau \ln\frac{I}{I-1}$. If $t_{ref}$ is 5 ms, what rate can the neuron never exceed,
-# however large the current?
+# The rate by the formula has no upper limit, but the rate of a real neuron has one: the channels
+# that make a spike need time to recover. During the [refractory
+# period](../docs/glossary.md#refractory-period) $t_{ref}$ after a spike, our neuron ignores its
+# input and $v$ stays at the reset. So the interval becomes $t_{ref} + \tau \ln\frac{I}{I-1}$. If
+# $t_{ref}$ is 5 ms, what rate can the neuron never exceed, however large the current?
 #
 # <details><summary>Make a guess, then open</summary>
 # No interval is shorter than 5 ms, so the rate stays below 1/(5 ms) = 200 Hz.
@@ -239,8 +239,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows rates with three refractory periods: simulated (dots), formula (lines), and the
-# limit $1/t_{ref}$ (dotted).* At strong currents the delay of a spike by up to one `dt` lowers the
-# dots.
+# limit $1/t_{ref}$ (dotted).* At strong currents the dots lie lower, because a spike is seen up to
+# one `dt` late.
 #
 # ### Exercise 2: Set a speed limit (3 min)
 #
@@ -369,9 +369,9 @@ plt.show()
 #
 # Let $v$ jump by `weight`, $w$, at each spike of a [Poisson
 # process](../docs/glossary.md#poisson-process): random, independent spikes, `rate` per second. A
-# spike adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is the rate times the integral of one
-# contribution, and the variance is the rate times the integral of its square. Return the mean and
-# the **standard deviation** of $v$. `tau` is in ms; `weight` may be negative.
+# spike adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is the rate times the integral of this
+# contribution. The variance is the rate times the integral of the squared contribution. Return the
+# mean and the **standard deviation** of $v$. `tau` is in ms; `weight` may be negative.
 
 
 # %% tags=["exercise"]
@@ -425,11 +425,11 @@ axes[1, 1].set_xlabel("interval (ms)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows both neurons: potential and spikes (left), and the distribution of their
-# intervals up to 200 ms (right, each to its own scale).* The standard deviation of the intervals
-# divided by their mean is the [coefficient of
-# variation](../docs/glossary.md#coefficient-of-variation) (CV): 0 for a clock, 1 for a Poisson
-# process, and 0.5 to 1 for many neurons in cortex (Softky & Koch 1993).
+# *The figure shows both neurons: potential and spikes (left), and the distribution of the intervals
+# up to 200 ms (right, on separate scales).* Divide the standard deviation of the intervals by their
+# mean: this is the [coefficient of variation](../docs/glossary.md#coefficient-of-variation) (CV): 0
+# for a clock, 1 for a Poisson process, and 0.5 to 1 for many neurons in cortex (Softky & Koch
+# 1993).
 #
 # ### Exercise 4: Measure the irregularity (4 min)
 #
@@ -499,17 +499,17 @@ plt.show()
 # below the rheobase.
 #
 # Far above the rheobase the mean current carries $v$ to the threshold, and noise only makes the
-# intervals vary: [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below it, only
-# fluctuations reach the threshold:
-# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The rarer the spikes,
-# the less the recovery of $v$ after each reset matters, and the closer the CV comes to 1. The
-# change is gradual: with strong noise ($\sigma$ = 0.4) the CV is still
-# 0.51<!-- cv_noisy_above 0.05 --> at $\mu$ = 1.6.
+# intervals vary: [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below the rheobase,
+# only fluctuations reach the threshold:
+# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. When spikes are rare,
+# the recovery of $v$ after a reset hardly matters, and the CV comes close to 1. The change is
+# gradual: with strong noise ($\sigma$ = 0.4) the CV is still 0.51<!-- cv_noisy_above 0.05 --> at
+# $\mu$ = 1.6.
 #
 # ## Summary
 #
 # 1. A soft reset keeps the overshoot, a hard reset loses it.
-# 2. $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$ above the rheobase.
+# 2. Above the rheobase, the firing rate is $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$.
 # 3. Variances add. So the noise of one step scales with $\sqrt{1 - e^{-2dt/\tau}}$.
 # 4. Mean-driven firing is regular, fluctuation-driven firing irregular.
 #

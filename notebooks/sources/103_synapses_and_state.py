@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Give the neuron a synapse, an adaptive threshold and a memory
 #
-# You add a synaptic current, a memory of milliseconds, and an adaptive threshold, a memory of
-# hundreds of milliseconds. When you lose this memory, the neuron falls silent; when you carry too
-# much of it, a training loop crashes.
+# You add a synaptic current, which remembers for milliseconds, and an adaptive threshold, which
+# remembers for hundreds of milliseconds. When you lose this memory, the neuron falls silent; when
+# you keep too much of it, a training loop crashes.
 #
 # **Time.** 40 minutes for you, 5 seconds for the machine.
 #
@@ -109,8 +109,9 @@ def response(tau_syn):
 # %% [markdown]
 # Let $\alpha = e^{-dt/\tau_{syn}}$ and $\beta = e^{-dt/\tau}$. In step $k$ the current,
 # $\alpha^{k-1}$, is added to $v$; after step $n$ a fraction $\beta^{n-k}$ of it is left. So $v$ is
-# the sum of $\beta^{n-k}\alpha^{k-1}$ over $k$, a geometric series. With $t = n\,dt$ it gives, for
-# $\tau \ne \tau_{syn}$, the left formula; the right one follows from $dv/dt = 0$:
+# the sum of $\beta^{n-k}\alpha^{k-1}$ over $k$, a geometric series. With $t = n\,dt$ and
+# $\tau \ne \tau_{syn}$, the series gives the left formula. The right formula follows from
+# $dv/dt = 0$:
 #
 # $$v(t) = \frac{e^{-t/\tau} - e^{-t/\tau_{syn}}}{\beta - \alpha}, \qquad
 # t_{peak} = \frac{\tau\,\tau_{syn}}{\tau - \tau_{syn}} \ln\frac{\tau}{\tau_{syn}} .$$
@@ -145,7 +146,7 @@ plt.show()
 # in full at every step. One spike adds $1/(1 - e^{-dt/\tau_{syn}})$ in total. For $\tau_{syn}$ = 5
 # ms that is 5.5<!-- total_current 0.05 --> with `dt` = 1 ms and 51<!-- total_fine 0.6 --> with 0.1
 # ms. So with `tau_syn`, a weight means something only together with `dt`. When you add `tau_syn` to
-# a network that works, divide its weights by this total: this preserves the area under $v$.
+# a network that works, divide the weights by this total, to preserve the area under $v$.
 #
 # ### Exercise 1: Just enough to fire (8 min)
 #
@@ -215,11 +216,12 @@ axes[1].set(xlabel="time (ms)", ylabel="1 / interval (Hz)", ylim=(0, 110))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential before the reset with the threshold that each spike lifts (above),
-# and the inverse of each interval, drawn at its end (below).* Even the first interval is longer
-# than without adaptation, because the first spike has already raised the threshold. So the neuron
-# reports a *change* of its input strongly (the onset, with 71<!-- onset_rate 0.5 --> Hz), and a
-# constant *level* weakly (later, with 25<!-- level_rate 1 --> Hz).
+# *The figure shows the potential before the reset and the threshold, which each spike lifts
+# (above), and the inverse of each interval, drawn at the interval's end (below).* Even the first
+# interval is longer than without adaptation, because the first spike has already raised the
+# threshold. So the neuron reports a *change* of its input strongly (the onset, at
+# 71<!-- onset_rate 0.5 --> Hz), and a constant *level* weakly (later, at
+# 25<!-- level_rate 1 --> Hz).
 #
 # ### Exercise 2: Read the threshold (5 min)
 #
@@ -241,9 +243,9 @@ check.threshold_at(threshold_at)
 # ## 3. The state of a neuron
 #
 # The [state](../docs/glossary.md#state) of a neuron is all that it keeps from one step to the next:
-# $v$; with the options above also $i$ and $a$; with a refractory period also the number of its
-# remaining steps. `LIFLayer` agrees with your loops. Careful: the argument `adaptation` is $b$, and
-# `state.adaptation` is $a$.
+# $v$; with the options above also $i$ and $a$; with a refractory period also the number of
+# refractory steps left. `LIFLayer` agrees with your loops. Careful: the argument `adaptation` is
+# $b$, and `state.adaptation` is $a$.
 
 # %%
 silent = LIFLayer(tau=tau, dt=dt, tau_syn=5.0, threshold=1e9)  # a threshold out of reach
@@ -256,9 +258,9 @@ assert np.array_equal(spikes[:, 0], adapting_spikes)
 assert math.isclose(state.adaptation.item(), a)
 
 # %% [markdown]
-# A layer of `jarvis` does not store the state. It takes the state as an argument and returns the
-# new one as its second result. An input has time first, then any other axes: `[T, n]` in lesson
-# 101, `[T, B, n]` with a batch of B samples, `[200, 1, 1]` below.
+# A layer of `jarvis` does not store the state. The layer takes the state as an argument, and
+# returns the new state as its second result. An input has time first, then any other axes: `[T, n]`
+# in lesson 101, `[T, B, n]` with a batch of B samples, `[200, 1, 1]` below.
 #
 # Suppose the input is a stream and arrives in pieces of 20 ms. In one run, its current gives 9
 # spikes in 200 ms. How many spikes do you get if you run the layer on each piece?
@@ -326,8 +328,8 @@ assert torch.equal(torch.cat([spikes_1, spikes_2]), whole)
 assert shift > 0
 
 # %% [markdown]
-# Nothing warns you. **Rule:** a new sample starts with `state=None`. A sample that continues
-# carries its state.
+# Nothing warns you. **Rule:** a new sample starts with `state=None`. When a sample continues, its
+# state is carried over.
 #
 # ### Exercise 3: Read a stream (8 min)
 #
@@ -382,8 +384,8 @@ assert "second time" in message
 # full message suggests, every step would differentiate through the entire past.
 #
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
-# history. This is called truncated backpropagation through time: the spikes stay the same, but the
-# gradient of a piece no longer sees how $w$ changed the initial state of that piece. (`w.grad`
+# history. This is called truncated backpropagation through time. The spikes stay the same, but the
+# gradient of a piece no longer sees how $w$ changed the piece's initial state. (`w.grad`
 # accumulates over the pieces.)
 
 # %%
@@ -396,7 +398,7 @@ assert torch.isfinite(w.grad)
 # %% [markdown]
 # ## Summary
 #
-# 1. A synaptic current makes a response later, rounder and larger: scale the weights.
+# 1. A synaptic current makes a response later, rounder and larger, so scale the weights down.
 # 2. An adaptive threshold rises with each spike and recovers slowly, so intervals grow to a
 #    constant.
 # 3. The state is an argument and a result of each call. A new sample starts with `None`.

@@ -127,8 +127,8 @@ plt.show()
 #
 # ## 2. Adaptation as a current
 #
-# Add a current $w$ that opposes the input and stands for slow potassium channels ($w$ is not a
-# weight here, and $a$ and $b$ are not those of lesson 103):
+# Add a current $w$ that opposes the input and stands for slow potassium channels. ($w$ is not a
+# weight here, and $a$ and $b$ differ from lesson 103.)
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I - w$$
 #
@@ -172,8 +172,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the response to 500 pA without adaptation (above) and with it (middle), and the
-# adaptation current (below). Triangles mark spikes.* In the steady state, $w$ loses between two
-# spikes exactly the $b$ that a spike adds.
+# adaptation current (below). Triangles mark spikes.* In the steady state, $w$ falls between two
+# spikes by exactly the $b$ that a spike adds.
 #
 # ### Exercise 1: How large is w on average? (4 min)
 #
@@ -288,8 +288,8 @@ axes[2].set(title="one burst", xlim=(second[0] - 8, second[1] + 8))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the trajectory of the bursting neuron (left; squares: after each reset, dotted:
-# the reset), its potential (middle), and its second burst (right).* **After a reset below the
+# *The figure shows the bursting neuron: its trajectory (left; squares: after each reset, dotted:
+# the reset), potential (middle), and second burst (right).* **After a reset below the
 # V-nullcline**, $V$ rises, and the next spike comes soon. **After a reset above it**, $V$ first
 # falls, crosses the curve on the left, and turns around: the next spike comes late. The first burst
 # has three spikes, because $w$ starts at 0. Each later burst has two spikes: the first reset lands
@@ -300,8 +300,8 @@ plt.show()
 # Make a bursting neuron regular by changing only its reset: under the same current (pA), all
 # intervals should be equal in the end. To the right of $V_T$, resets just below and just above the
 # blue curve lead to very different intervals. For which resets does the interval change smoothly?
-# Try a few with `step_response`, and return one that works, in mV, computed from `params.v_t` (the
-# check shifts all potentials).
+# Try a few resets with `step_response`. Return a reset that works, in mV, computed from
+# `params.v_t` (the check shifts all potentials).
 
 
 # %% tags=["exercise"]
@@ -320,13 +320,13 @@ if check.steady_reset(steady_reset):
 # %% [markdown]
 # ## Summary
 #
-# 1. The exponential makes the spike: above the rheobase (without $a$: $g_L (V_T - \Delta_T - E_L)$)
-#    no fixed point is left, and $V$ rises ever faster.
+# 1. The exponential makes the spike: above the rheobase (for $a = 0$:
+#    $g_L (V_T - \Delta_T - E_L)$) no fixed point is left, and $V$ rises ever faster.
 # 2. The adaptation current $w$ slowly follows $a\,(V - E_L)$ and grows by $b$ at each spike.
 # 3. The nullclines meet at the fixed points. A current moves the V-nullcline up until the fixed
 #    points merge and vanish.
-# 4. To the right of $V_T$, a reset below the V-nullcline leads to a short interval, a reset above
-#    it to a long one.
+# 4. To the right of $V_T$, a reset below the V-nullcline leads to a short interval, a reset
+#    above the nullcline to a long interval.
 #
 # **Next.** [105](105_firing_patterns.ipynb): eight firing patterns.
 #

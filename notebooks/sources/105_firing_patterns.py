@@ -31,8 +31,8 @@
 # After this lesson you can
 #
 # 1. choose a published firing pattern by name, and say what its intervals do,
-# 2. say which parameters set how far a neuron slows down, and which one sets how many spikes it
-#    takes,
+# 2. say which parameters set how far a neuron slows down, and which one sets the number of
+#    spikes until then,
 # 3. step an equation that diverges, without overflow,
 # 4. check a simulation against a finer one, and choose `dt`.
 
@@ -87,7 +87,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows eight firing patterns, each with its current and its panel in figure 4 of Naud
-# et al. (2008). Triangles mark spikes; within a burst they merge.* Describe each one by its
+# et al. (2008). Triangles mark spikes; within a burst they merge.* Describe each pattern by its
 # intervals before you open the answers.
 #
 # <details><summary>Answers</summary>
@@ -120,8 +120,8 @@ assert not explorer.errors
 widgets.draw_adex(pattern="bursting", v_reset=-44.0)
 
 # %% [markdown]
-# *The figure shows what the sliders draw: potential and adaptation over time (each jump of w is a
-# spike), and both in the phase plane with nullclines and the reset (dotted).*
+# *The figure shows what the sliders draw: potential and adaptation over time (each jump of w marks
+# a spike), and the phase plane with nullclines and the reset (dotted).*
 #
 # ## 2. What sets the strength of adaptation?
 #
@@ -196,15 +196,15 @@ plt.show()
 # %% [markdown]
 # *The figure shows the intervals for three pairs with the same product (left), and the steady rate
 # against the product for many pairs (right; grey where the interval is longer than $\tau_w$).* On
-# the left, all three neurons end between 70 and 78 ms. But with a small $b$ it takes
+# the left, all three intervals end between 70 and 78 ms. But with a small $b$ it takes
 # 20<!-- settled_small_b 1 --> intervals to get there, with a large $b$ only
 # 3<!-- settled_large_b 1 -->: $w$ climbs to the same mean in steps of $b$. On the right, the blue
 # points with the same product differ by less than 20 %. So $b\,\tau_w$ sets **how far** the neuron
 # slows down, and $b$ alone sets **how many spikes that takes**.
 #
-# $a$ acts without spikes: a positive $a$ slowly strengthens the leak (soon the current of
-# `transient` no longer suffices); a negative $a$ weakens it (the intervals of `delayed` shrink).
-# The reset decides whether the neuron bursts.
+# $a$ acts without spikes: a positive $a$ slowly strengthens the leak (so the current of `transient`
+# soon no longer makes it fire); a negative $a$ weakens it (the intervals of `delayed` shrink). The
+# reset decides whether the neuron bursts.
 
 
 # %%
@@ -219,7 +219,7 @@ print(f"b = 60 pA: {final_rate(60.0):.1f} Hz")
 # %% [markdown]
 # ### Exercise 1: Set the steady rate (8 min)
 #
-# The adapting neuron ends at 13 Hz with 500 pA. Which $b$ makes it end at a given rate between 10
+# At 500 pA, the adapting neuron ends at 13 Hz. Which $b$ makes it end at a given rate between 10
 # and 40 Hz? ($b$ lies between 1 and 150 pA.) Use `final_rate`; the rate should be right to 1 %.
 
 
@@ -287,7 +287,8 @@ assert all(late > step for step, late in euler_late.items())
 
 # %% [markdown]
 # The spike is late by more than a step. **The cause:** during the upstroke the slope grows by a
-# factor of $e$ every 2 mV, and Euler takes it at the start of each step, where it is far too small.
+# factor of $e$ every 2 mV, and Euler takes the slope at the start of each step, where it is far too
+# small.
 #
 # **The fix.** For the exponential *alone*, $\tau\,dV/dt = \Delta_T\,e^{(V-V_T)/\Delta_T}$, there is
 # a closed form. Substitute $s = e^{-(V - V_T)/\Delta_T}$. Then $ds/dt = -1/\tau$: $s$ falls in a
@@ -307,9 +308,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the upstroke from -46 mV by the exponential alone: $V$ (left) and $s$ (right).*
-# Lesson 101 steps the rest of the equation, leak and current, exactly. So take half a step of the
-# leak, a step of the exponential, and another half step of the leak. In this symmetric order, the
-# error falls as $dt^2$ instead of $dt$. This [integration
+# The method of lesson 101 steps the rest of the equation, leak and current, exactly. So take half a
+# step of the leak, a step of the exponential, and another half step of the leak. In this symmetric
+# order, the error falls as $dt^2$ instead of $dt$. This [integration
 # scheme](../docs/glossary.md#integration-scheme) is called [operator
 # splitting](../docs/glossary.md#operator-splitting) (Strang 1968).
 #
@@ -378,8 +379,8 @@ assert spike_difference < 1e-6
 # %% [markdown]
 # ## 4. Is it right, and how large may dt be?
 #
-# A figure that looks like the paper's is weak evidence. Compare with another method: `fine`
-# (folded) uses a SciPy solver with adaptive steps and a tolerance of $10^{-10}$.
+# A figure that looks like the paper's is weak evidence. Compare with another method: the folded
+# function `fine` uses a SciPy solver with adaptive steps and a tolerance of $10^{-10}$.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -462,7 +463,7 @@ assert split_off < off["Euler"][0]
 # 0.1 ms, Euler is off by 3.7<!-- euler_percent 0.05 --> %, and its error falls roughly in
 # proportion to $dt$. The error of the split step falls as $dt^2$, and even at 1 ms it is only
 # 0.3<!-- split_percent 0.05 --> %. (With $w$, each step that contains a spike adds a further
-# error.) But a step can be too long even for this method. The library warns, or refuses:
+# error.) But a step can be too long even for the split method. The library warns, or refuses:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 for name, step in (("tonic", 2.0), ("bursting", 3.0)):
@@ -520,18 +521,18 @@ plt.show()
 # %% [markdown]
 # *The figure shows the difference between the spike times of two runs that start a millionth of a
 # pA apart.* In the adapting neuron the difference stays below a millionth of a ms, and dies away.
-# In the irregular neuron it grows exponentially for about 400 ms, to about 1 ms. In the end the
-# trains differ by up to an interval: this is [chaos](../docs/glossary.md#chaos). So the spike times
-# of two correct simulations cannot agree for long, and a test that demands this is wrong. The
-# statistics of the trains do agree: with both values of `dt`, mean interval and CV are the same to
-# within 2 %.
+# In the irregular neuron the difference grows exponentially, to about 1 ms in about 400 ms. In the
+# end the trains differ by up to an interval: this is [chaos](../docs/glossary.md#chaos). So the
+# spike times of two correct simulations cannot agree for long, and a test that demands this is
+# wrong. The statistics of the trains do agree: with `dt` = 0.1 and 0.05 ms, mean interval and CV
+# differ by less than 2 %.
 #
 # ## Summary
 #
-# 1. The product $b\,\tau_w$ sets the steady rate; $b$ alone sets after how many spikes it is
-#    reached.
-# 2. In the variable $s = e^{-(V-V_T)/\Delta_T}$, the upstroke is a straight line, so its step can
-#    be exact.
+# 1. The product $b\,\tau_w$ sets the steady rate; $b$ alone sets how many spikes it takes to
+#    reach this rate.
+# 2. In the variable $s = e^{-(V-V_T)/\Delta_T}$, the upstroke is a straight line, so it can be
+#    stepped exactly.
 # 3. Compare spike times with an independent simulation; if the neuron is chaotic, compare
 #    statistics.
 #

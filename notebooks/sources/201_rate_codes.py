@@ -245,8 +245,8 @@ if check.brightness(brightness):
 #
 # ### What the encoder refuses
 #
-# Pixels stored as bytes go up to 255. `draws < picture` accepts them; the library refuses them,
-# negative values, and a `max_rate` that makes $p$ exceed 1:
+# Pixels stored as bytes go up to 255. `draws < picture` accepts such values. The library refuses
+# these, negative values, and a `max_rate` that makes $p$ exceed 1:
 
 # %%
 try:
@@ -428,10 +428,11 @@ axes[0].set(ylabel="estimated p", ylim=(0, 1.05))
 plt.show()
 
 # %% [markdown]
-# *The figure shows p (dashed) and three estimates of it, each for one neuron (line) and as the mean
-# over all copies plus and minus one standard deviation (band).* At the end the mean so far has the
-# least noise, but it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows
-# within about 15 ms but is noisy; with 50 ms it is smooth, but has not quite reached 0.8 by 150 ms.
+# *The figure shows p (dashed) and three estimates of p: for one neuron (line), and as the mean over
+# many such neurons plus and minus one standard deviation (band).* At the end the mean so far has
+# the least noise, but it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate
+# follows within about 15 ms but is noisy; with 50 ms it is smooth, but has not quite reached 0.8 by
+# 150 ms.
 #
 # A spike $k$ steps ago has the weight $(1-\beta)\beta^k$ in the estimate. The squares of these
 # weights add up to $(1-\beta)/(1+\beta)$; in a mean over T steps they add up to $1/T$. So the law
@@ -471,10 +472,10 @@ if check.time_constant(time_constant):
 # %% [markdown]
 # ## Summary
 #
-# 1. In a Poisson code, each pixel fires with probability $p$ per step. The mean over time decodes
-#    it.
-# 2. The error is $\sqrt{p(1-p)/T}$: halving it takes four times as many steps.
-# 3. $p = x\cdot$ `max_rate` $\cdot$ `dt` / 1000. A finer time step does not help.
+# 1. In a Poisson code, each pixel fires with probability $p$ per step. To decode, take the mean
+#    over time.
+# 2. The error is $\sqrt{p(1-p)/T}$: half the error takes four times as many steps.
+# 3. $p = x\cdot$ `max_rate` $\cdot$ `dt` / 1000. A finer time step does not reduce the error.
 # 4. A running estimate sees about $2\tau$ of the past: a longer $\tau$ means less noise, but more
 #    delay.
 #

@@ -130,7 +130,7 @@ plt.show()
 #
 # T steps give T values, spaced $w = 1/(T-1)$ apart. Rounding errors are spread evenly from $-w/2$
 # to $w/2$, so their standard deviation is $w/\sqrt{12}$. With T = 17 every grey level of the digits
-# lies on this grid, and the error is 0. With T = 16 only black and white lie on it.
+# lies on this grid, and the error is 0. With T = 16 only black and white lie on the grid.
 #
 # </details>
 
@@ -262,12 +262,12 @@ assert scores["first spike", "first time"] > scores["first spike", "count"] + 0.
 
 # %% [markdown]
 # *The figure shows one digit in three codes (columns), decoded by counts, by counts scaled to their
-# maximum (for display), and by first times (rows).*
+# maximum (for display), and by first-spike times (rows).*
 #
 # **Counting first spikes** (first row, middle and right) gives each pixel that fired the same
 # value, 1/33, and the accuracy falls to 12<!-- counted_percent 1 --> %, close to chance. Scaled up
-# (second row), the middle picture still shows *which* pixels fired; in the right one all pixels
-# did. How well does a reader *trained* on counts of first spikes do?
+# (second row), the middle picture still shows *which* pixels fired; in the right picture, all
+# pixels fired. How well does a reader *trained* on counts of first spikes do?
 
 # %%
 counting = LogisticRegression(max_iter=2000)
@@ -296,9 +296,9 @@ assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouette
 # ### Exercise 2: Predict the first spike of a Poisson code (5 min)
 #
 # A pixel fires with probability $p$ in each of T steps. What is the expected step of its first
-# spike, if a pixel that stays silent counts as T? (The mean of a count $N$ is the sum of the
-# probabilities that $N \ge k$ over $k = 1, 2, \ldots$ Here $N \ge k$ means that the first k steps
-# are silent.)
+# spike, if a pixel that stays silent counts as T? (The mean of a count $N$ is the sum, over
+# $k = 1, 2, \ldots$, of the probabilities that $N \ge k$. Here $N \ge k$ means that the first k
+# steps are silent.)
 
 
 # %% tags=["exercise"]
@@ -323,9 +323,9 @@ if check.expected_first_step(expected_first_step):
 # %% [markdown]
 # ## 4. Which neuron turns brightness into a time?
 #
-# A leaky neuron does: the weaker its input, the later it fires. Under a constant current $x$ its
-# potential charges like a capacitor, $v(t) = x\,(1 - e^{-t/\tau})$. It reaches the threshold
-# $\theta$ at
+# A leaky neuron turns brightness into a time: the weaker its input, the later it fires. Under a
+# constant current $x$ its potential charges like a capacitor, $v(t) = x\,(1 - e^{-t/\tau})$. It
+# reaches the threshold $\theta$ at
 #
 # $$t = \tau \ln \frac{x}{x - \theta}, \qquad x > \theta .$$
 #
@@ -373,9 +373,9 @@ right.set(xlabel="brightness x", ylabel="spike time (ms)", ylim=(0, 39), xlim=(0
 plt.show()
 
 # %% [markdown]
-# *The figure shows charging neurons by the formula (grey) and simulated (blue), with the formula's
-# spike times (triangles) at the threshold (dashed); and spike times by the formula (grey) and by
-# `jarvis.latency_encode` (blue).* A spike at 2.36 ms falls in step 2.
+# *The figure shows the potentials of charging neurons (left) and spike times against brightness
+# (right), by the formula (grey) and in steps of 1 ms (blue). Triangles: the formula's spike times;
+# dashed: the threshold.* A spike at 2.36 ms falls in step 2.
 #
 # ### Exercise 3: Read a latency (4 min)
 #
@@ -402,7 +402,7 @@ if check.read_latency(read_latency):
 # %% [markdown]
 # <details><summary>Compare with your result</summary>
 #
-# With $\tau$ = 10 ms, dark greys are read finely and bright ones coarsely: everything above 0.77
+# With $\tau$ = 10 ms, dark greys are read finely and bright greys coarsely: everything above 0.77
 # fires in the same step. With 40 ms, bright values are told apart, but values below 0.36 fire after
 # the window of 33 ms.
 #
@@ -410,8 +410,9 @@ if check.read_latency(read_latency):
 #
 # ## 5. What does accuracy cost in time and spikes?
 #
-# The same reader reads pictures from three codes of growing duration: first spikes, and rates with
-# white at 1000 Hz or at 100 Hz. Which is the most accurate after 5 ms, and with how many spikes?
+# The same reader reads pictures from three codes: first spikes, and rates with white at 1000 Hz or
+# at 100 Hz. Let the codes last longer and longer. Which is the most accurate after 5 ms, and with
+# how many spikes?
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -468,8 +469,8 @@ plt.show()
 # pictures, dotted: chance.* In 5 ms the first-spike code reaches 98<!-- first_5ms_percent 1 --> %,
 # with 33<!-- first_spikes 1 --> spikes. The rate code at 1000 Hz reaches
 # 96<!-- rate_5ms_percent 1 --> %, with 98<!-- rate_5ms_spikes 2 --> spikes (in 2 ms both codes
-# reach 92<!-- first_2ms_percent 1 --> %). At 100 Hz it reaches 44<!-- slow_5ms_percent 2 --> %, and
-# needs 129 ms for 95<!-- slow_129ms_percent 1 --> %.
+# reach 92<!-- first_2ms_percent 1 --> %). The rate code at 100 Hz reaches
+# 44<!-- slow_5ms_percent 2 --> %, and needs 129 ms for 95<!-- slow_129ms_percent 1 --> %.
 #
 # ### And what does noise cost?
 #
@@ -550,7 +551,7 @@ assert noisy[added, "first spike, 33 ms"][-1] < noisy[added, "first spike, 5 ms"
 # - **A spurious spike** that comes first replaces the message; a longer code gives it more chances.
 #   At 100 Hz, the first-spike code of 33 ms is at 39<!-- added_100_percent 2 --> %, the code of 5
 #   ms at 86<!-- added_100_first_5_percent 2 --> %. The rate code with few spikes falls to
-#   27<!-- added_100_budget_percent 2 --> %; with many, it stays at
+#   27<!-- added_100_budget_percent 2 --> %; the one with many stays at
 #   97<!-- added_100_rate_percent 1 --> %.
 #
 # Where spikes are few, times carry more than counts, as long as the jitter is short compared with
@@ -571,9 +572,9 @@ for delay, s in late.items():
 # %% [markdown]
 # ### Exercise 4: Read without a clock (5 min)
 #
-# Decode relative to the earliest spike of each picture (there always is one), and take this spike
-# for white. A silent pixel stays black. `spikes` is `[T, B, 1, 8, 8]` and longer than the code,
-# which has `n_steps` steps.
+# Decode relative to the earliest spike of each picture, and take this spike for white. (Each
+# picture has at least one spike.) A silent pixel stays black. `spikes` is `[T, B, 1, 8, 8]` and
+# longer than the code, which has `n_steps` steps.
 
 
 # %% tags=["exercise"]
@@ -592,7 +593,7 @@ if check.read_relative(read_relative):
 #
 # ## Summary
 #
-# 1. A first-spike code sends one spike per pixel. Its error is rounding, $1/(\sqrt{12}\,(T-1))$.
+# 1. A first-spike code sends one spike per pixel. Its rounding error is $1/(\sqrt{12}\,(T-1))$.
 # 2. Choose the decoder that belongs to the code: counts of first spikes leave only silhouettes.
 # 3. A charging neuron fires at $\tau\ln\frac{x}{x-\theta}$, and is silent below $\theta$.
 # 4. Jitter hurts short time codes, lost spikes hurt codes with few spikes, and spurious spikes hurt

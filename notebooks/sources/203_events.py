@@ -156,8 +156,8 @@ if check.rebuild(rebuild):
 # %% [markdown]
 # ## 2. What does the whole camera send?
 #
-# `jarvis.delta_encode` runs this pixel for whole films; `jarvis.encoding.delta_decode` adds up the
-# events.
+# `jarvis.delta_encode` does this for every pixel of a film; `jarvis.encoding.delta_decode` adds up
+# the events.
 
 # %%
 events = jarvis.delta_encode(film, threshold)  # [T, B, 2, 8, 16]: ON and OFF
@@ -237,14 +237,14 @@ assert (n_events <= path / fine).all()
 # and the number of events of a slow passage against the threshold.* Up to a speed of threshold/dt
 # the error is at most the threshold; at higher speeds it rises steeply. The number of events is at
 # most the sum of all changes, up and down, divided by the threshold. So a small threshold is
-# accurate, but sends many events and cannot follow fast changes. Here a smaller `dt` helps, unlike
-# in [201](201_rate_codes.ipynb).
+# accurate, but costs many events and misses fast changes. Here a smaller `dt` helps, unlike in
+# [201](201_rate_codes.ipynb).
 #
 # ### Exercise 2: Choose the threshold (4 min)
 #
 # A pixel follows safely if one event per step always brings its reference to within a threshold of
-# the signal, even if the signal was almost a threshold away before. Which is the smallest such
-# threshold for a given signal `[T, ...]`?
+# the signal. The signal may have been almost a threshold away before. What is the smallest
+# threshold that makes a given signal `[T, ...]` safe?
 
 
 # %% tags=["exercise"]
@@ -279,8 +279,9 @@ assert dimmed[0.1] == 0
 # ### Exercise 3: See in the dark (4 min)
 #
 # Encode a film of positive values so that the reference moves up by the fraction `contrast` with
-# each ON event, and back down with each OFF event: from 1 to 1.15 and from 1.15 to 1, if `contrast`
-# is 0.15. (Which function turns a ratio into a difference? `jarvis.delta_encode` does the rest.)
+# each ON event, and back down with each OFF event. If `contrast` is 0.15, the reference moves from
+# 1 to 1.15, and from 1.15 to 1. (Which function turns a ratio into a difference?
+# `jarvis.delta_encode` does the rest.)
 
 
 # %% tags=["exercise"]
@@ -372,9 +373,9 @@ assert moving > 3 * still
 # %% [markdown]
 # *The figure shows the events of one recording over time, and the events of 20 ms in the middle of
 # each saccade (grey bands): ON red, OFF blue (full colour: 3 or more). Arrows, from the mean OFF to
-# the mean ON position, show how a bright digit moves.* In the third picture, the horizontal bar of
-# the 7 is nearly gone; in the second, its stem. An edge that moves along its own direction changes
-# the brightness only at its ends.
+# the mean ON position, show how a bright digit moves.* In the second picture, the stem of the 7 is
+# nearly gone; in the third, its horizontal bar is. An edge that moves along its own direction
+# changes the brightness only at its ends.
 #
 # The recording has 3330<!-- n_events 0 --> events. A film with one frame per ms has
 # 107<!-- values_per_event 1 --> times as many values.
@@ -462,9 +463,9 @@ plt.show()
 #
 # A linear reader gets events counted in blocks of 2 x 2 pixels, and learns the ten digits from 900
 # recordings. Which counts serve it best: ON minus OFF; all events, whatever their polarity; ON and
-# OFF separately; or ON and OFF of each saccade? The last has three times as many numbers as the
-# third. A control has equally many numbers, but no times: it deals the events at random into three
-# groups.
+# OFF separately; or ON and OFF of each saccade? The last kind has three times as many numbers as
+# the third. A control has as many numbers as the last kind, but no times: it deals the events at
+# random into three groups.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -550,10 +551,10 @@ if full_run and on_nmnist:
 # *The figure shows the accuracy on 200 held-out recordings, with its standard error: for five kinds
 # of counts, and for readers trained and tested on ON and OFF counts up to a given time.* From ON
 # and OFF counts the reader gets 85<!-- on_off 1.5 --> % right; without the polarity, about the
-# same. With separate saccades it gets 94<!-- per_saccade 1.5 --> %, in the control
+# same. With counts per saccade it gets 94<!-- per_saccade 1.5 --> %, with random groups
 # 78.5<!-- random_groups 2 --> %: more numbers alone do not help, and may hurt. So *when* an event
 # came matters: each saccade shows different edges. (Whether the exact ms matters was not tested.)
-# What is left of ON minus OFF still gives 66.5<!-- net 2 --> %.
+# Even ON minus OFF still gives 66.5<!-- net 2 --> %.
 #
 # After 30 ms the accuracy is 90<!-- soon_30 1.5 --> %, about two standard errors higher than with
 # whole recordings, perhaps because these mix the edges of three saccades. To use a whole recording
@@ -562,12 +563,12 @@ if full_run and on_nmnist:
 #
 # ## Summary
 #
-# 1. The events of a delta code rebuild the signal to within a threshold, as long as it changes by
-#    no more than one threshold per step.
+# 1. The events of a delta code rebuild a signal to within a threshold, as long as the signal
+#    changes by no more than one threshold per step.
 # 2. The number of events is at most the sum of all changes divided by the threshold.
 # 3. With a logarithm, events depend on ratios, not on the light level.
 # 4. An event camera sees moving edges. Over a closed path ON and OFF nearly cancel.
-# 5. Counts of separate saccades help a reader, and a control shows that time is the reason.
+# 5. Counting events per saccade helps a reader; a control shows that timing is the reason.
 #
 # ## Further reading
 #

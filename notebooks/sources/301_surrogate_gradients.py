@@ -203,8 +203,8 @@ check.cross_entropy(cross_entropy)
 #
 # An [epoch](../docs/glossary.md#epoch) is one pass over the training samples, in random order and
 # in batches. After each batch, autograd computes the gradient of the loss with respect to every
-# weight, and the [optimiser](../docs/glossary.md#optimiser) takes a small step downhill. Ours,
-# Adam, divides each weight's gradient by its recent size.
+# weight, and the [optimiser](../docs/glossary.md#optimiser) takes a small step downhill. Our
+# optimiser, Adam, divides each weight's gradient by the gradient's recent size.
 
 
 # %%
@@ -252,12 +252,13 @@ print(f"loss {first:.3f} -> {loss_true[-1]:.3f}, accuracy {acc_readout:.3f}")
 assert torch.equal(weights_true[0], initial_weights()[0])  # not one hidden weight has moved
 
 # %% [markdown]
-# Only the read-out learns. On random hidden neurons it reaches 69<!-- acc_readout 2 --> %.
+# Only the read-out learns. With random hidden neurons, its accuracy is 69<!-- acc_readout 2 --> %.
 #
 # ## 4. Is the zero wrong?
 #
-# A step is flat, so its derivative is 0 wherever it exists. (PyTorch's "no gradient" has the same
-# effect.) Move all hidden weights together in a direction that should help, and watch the loss.
+# A step function is flat, so its derivative is 0 wherever there is one. (PyTorch's "no gradient"
+# has the same effect.) Move all hidden weights together in a direction that should help, and watch
+# the loss.
 
 # %%
 with torch.no_grad():
@@ -286,8 +287,8 @@ assert loss_at(0.3) < loss_at(0.0)
 assert len(set(loss_narrow)) < 60  # few stairs among 201 points
 
 # %% [markdown]
-# *The figure shows the loss as the hidden weights move, over a wide range (left; dotted: their
-# initial values) and over a tiny one (right).* Near z = 0 the loss is a staircase. Each stair is
+# *The figure shows the loss as the hidden weights move, over a wide range (left; dotted: the
+# initial weights) and over a tiny range (right).* Near z = 0 the loss is a staircase. Each stair is
 # flat: an infinitely small change of a weight changes no spike, so the gradient is zero. Yet the
 # staircase leads downhill. We need the slope of the whole staircase, not of one stair.
 #
@@ -388,9 +389,9 @@ unrolled_graph(3)
 plt.show()
 
 # %% [markdown]
-# *The figure shows three time steps of one layer: the forward pass (solid) and the backward pass
-# (dashed), which goes through the surrogate derivative wherever it meets a spike.* Two dashed
-# arrows lead into the potential $h_t$: one from its own spike, one from the next potential. With
+# *The figure shows three time steps of one layer: forward pass (solid) and backward pass (dashed).
+# At a spike, the backward pass goes through the surrogate derivative.* Two dashed arrows lead into
+# the potential $h_t$: from its own spike, and from the next potential. With
 # $g_t = \partial L / \partial h_t$, the decay per step $\lambda$ and the input spikes $i_t$ of step
 # $t$,
 #
@@ -522,9 +523,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the hidden neurons' rates for the two classes, one dot per neuron (left), and
-# the weights along all paths (right, scaled).* Before training the neurons hardly prefer either
-# class. Afterwards all neurons that still fire prefer one class. Together they compute the rule
-# (cosine 0.998<!-- likeness 0.004 -->).
+# the summed weights along all paths (right, scaled).* Before training the neurons hardly prefer
+# either class. Afterwards all neurons that still fire prefer one class. Together they compute the
+# rule (cosine 0.998<!-- likeness 0.004 -->).
 #
 # ### The library does the same
 #
@@ -676,8 +677,8 @@ assert training_curve("fast_sigmoid", 0.5)[-1] < 1 < training_curve("fast_sigmoi
 widgets.draw_surrogate(shape="triangle", slope=100.0)
 
 # %% [markdown]
-# *The figure shows the derivative that the backward pass uses (left), and the loss over 40 updates
-# with this derivative (right); grey: the same shape at other slopes, dotted: chance.*
+# *The figure shows the derivative in the backward pass (left), and the loss over 40 updates with
+# this derivative (right); grey: the same shape at other slopes, dotted: chance.*
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 usual = [mean(slopes[k]) for k in (0.1, 1, 10, 100)]
@@ -696,14 +697,14 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 #
 # 1. A spiking network is a loop over time steps: leak, add, fire, reset. Before training, its loss
 #    should be $\ln$ of the number of classes.
-# 2. The true gradient of a spike is zero. With it, only weights behind the last layer of spikes
-#    learn.
+# 2. The true gradient of a spike is zero. With this gradient, only weights after the last
+#    spiking layer learn.
 # 3. A surrogate replaces the derivative of the step by a bump, in the backward pass only. Accuracy
 #    rises from 69<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %.
-# 4. Backpropagation through time carries the gradient from each potential to the previous one,
-#    times the decay.
-# 5. With one layer of spikes, any of the shapes will do, and any slope within three orders of
-#    magnitude. A deeper network learns more slowly with a narrow bump.
+# 4. Backpropagation through time passes each potential's gradient, times the decay, to the
+#    potential one step before.
+# 5. With one layer of spikes, any of the five shapes will do, and any slope from 0.1 to 100. A
+#    deeper network learns more slowly with a narrow bump.
 #
 # ## Further reading
 #

@@ -11,8 +11,8 @@
 # # Match code, synapse and read-out
 #
 # A spiking network answers with spikes and currents at every time step. You compare seven ways to
-# reduce these to one answer, find two that look harmless but lose information, and predict how
-# much.
+# reduce spikes and currents to one answer. You find two ways that look harmless but lose
+# information, and predict how much.
 #
 # **Time.** 55 minutes for you, 2 minutes for the machine.
 #
@@ -61,10 +61,10 @@ n_seeds = 3  # networks of each kind wherever kinds are compared
 # %% [markdown]
 # ## 1. The network of the last lesson
 #
-# The task is that of [301](301_surrogate_gradients.ipynb): 32 independent numbers $x_k$, uniform
-# between 0 and 1, come in a Poisson code of 25 steps. Do the large numbers tend to stand at the
-# end? `SpikingMLP` takes the name of its [read-out](../docs/glossary.md#read-out); "mean" averages
-# the currents of the output units.
+# As in [301](301_surrogate_gradients.ipynb), 32 independent numbers $x_k$, uniform between 0 and 1,
+# come in a Poisson code of 25 steps. Do the large numbers tend to stand at the end? `SpikingMLP` is
+# told which [read-out](../docs/glossary.md#read-out) to use, by name; "mean" averages the currents
+# of the output units.
 
 # %%
 n_train, n_test = (3276, 8192) if full_run else (128, 128)  # samples
@@ -161,9 +161,9 @@ assert abs(loss_silent["silent, triangle"][-1] - math.log(2)) < 0.01
 #
 # `build()` makes a healthy network, always with the same weights. Make such a network, and change
 # its hidden weights or biases so that `diagnose` calls the layer *saturated*: its neurons fire at
-# nearly every step. Then make a second one with an option of `LIFLayer`, `build(option=...)`, and
-# load the weights of the first (`load_state_dict`). Choose the option so that `diagnose` no longer
-# complains.
+# nearly every step. Then make a second network with an option of `LIFLayer`, `build(option=...)`,
+# and load the first network's weights (`load_state_dict`). Choose the option so that `diagnose` no
+# longer complains.
 
 
 # %% tags=["exercise"]
@@ -242,8 +242,8 @@ plt.show()
 # ### Exercise 2: Punish only the excess (4 min)
 #
 # A term proportional to the rate also punishes neurons that hardly fire. Write a term that leaves
-# them alone. Average each neuron's rate over steps and samples, and take its excess over `target`
-# (0 if there is none). Return the mean of the squared excess over the neurons.
+# them alone. Average each neuron's rate over steps and samples, and take the excess over `target`
+# (0 if the rate is lower). Square each neuron's excess, and return the mean.
 
 
 # %% tags=["exercise"]
@@ -271,11 +271,13 @@ if check.excess(excess):
 # $\hat a = \sum_k w_k n_k / T$. (The order of the spikes says nothing about $x_k$, so a decoder can
 # use no more than the counts.) How often do $a$ and $\hat a$ have the same sign?
 #
-# With 32 terms both are nearly Gaussian, with mean 0, because the weights sum to 0.
+# As sums of 32 terms, $a$ and $\hat a$ are nearly Gaussian. Their mean is 0, because the weights
+# sum to 0.
 #
 # - The variance of $x_k$ is $\frac1{12}$, so $\mathrm{Var}(a) = |w|^2 \cdot \frac1{12}$.
-# - One step adds noise of variance $x_k(1 - x_k)$, on average $\frac16$. Averaged over $T$ steps it
-#   is $\frac1{6T}$, so $\mathrm{Var}(\hat a) = |w|^2 \left(\frac1{12} + \frac1{6T}\right)$.
+# - One step adds noise of variance $x_k(1 - x_k)$, on average $\frac16$. Averaged over $T$ steps,
+#   the variance is $\frac1{6T}$, so
+#   $\mathrm{Var}(\hat a) = |w|^2 \left(\frac1{12} + \frac1{6T}\right)$.
 # - Given the values, the noise has mean 0. So it is uncorrelated with $a$, and the squared
 #   correlation of $a$ and $\hat a$ is $\rho^2 = \frac{1/12}{1/12 + 1/(6T)} = \frac{T}{T+2}$.
 #
@@ -339,8 +341,8 @@ if check.shortest_code(shortest_code):
 # - "mean": the mean current of each output unit
 # - "last", "max": the last or the largest potential of a
 #   [leaky integrator](../docs/glossary.md#leaky-integrator) with a time constant of 20 ms
-# - "rate", "trace", "first": output neurons that spike, read by their count, by a trace that
-#   decays, or by the time of their first spike.
+# - "rate", "trace", "first": output neurons that spike, read by their spike count, by a trace
+#   that decays, or by the time of their first spike.
 #
 # A seventh read-out is common: let the currents charge a potential without a leak, and average this
 # **potential** over time.
@@ -412,7 +414,7 @@ plt.show()
 # *The figure shows the test accuracy with each read-out, one dot per network.* Three read-outs have
 # output neurons that spike. "first" is at 85<!-- readout_first 3 --> %: it decides at the first
 # output spike, while this code needs all of its 25 steps. With "rate" and "trace" some networks do
-# as well as with the other read-outs. In the worst one, with "trace", one output neuron never
+# as well as with the other read-outs. In the worst network, with "trace", one output neuron never
 # fires, so the answer is always the same: here the output is silent, not the hidden layer.
 #
 # The other four read-outs lie within two points of each other. Yet with every seed the mean current
@@ -469,17 +471,17 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how much each time step counts (left), and the networks' accuracy against the
-# ceiling of their read-out (right; dotted: equal).* Weights that fall linearly from $T$ to 1 leave
+# ceiling of their read-out (right; dotted: y = x).* Weights that fall linearly from $T$ to 1 leave
 # $T_\mathrm{eff} \approx \frac34 T$ and lower the ceiling from 91.2 to
-# 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within about
+# 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network's accuracy lies within about
 # 0.4<!-- largest_gap 0.2 --> points of *its* ceiling. (The networks lie above their ceilings
-# because all are tested on the same 8192 samples, on which perfect decoders exceed theirs, too.)
-# From mean current to mean potential the formula predicts a loss of 1.2 points, and the networks
-# lose about as much.
+# because all are tested on the same 8192 samples, on which even perfect decoders exceed the
+# formula.) From mean current to mean potential the formula predicts a loss of 1.2 points, and the
+# networks lose about as much.
 #
 # ### Exercise 4: A mean with a leak (5 min)
 #
-# Let the potential of the read-out "mean potential" leak: from one step of 1 ms to the next it
+# Let the potential of the read-out "mean potential" leak. In each step of 1 ms the potential first
 # decays by the factor $e^{-1/\tau}$, and then the new current is added. How much does each step
 # count in the mean of this potential? Return the weights of the steps. A common factor does not
 # matter, since $T_\mathrm{eff}$ does not depend on it.
@@ -582,11 +584,11 @@ plt.show()
 # *The figure shows the training loss on the first-spike code, with and without a lasting synaptic
 # current; dotted: $\ln 2$.* The plain network reaches an accuracy of 79<!-- ttfs_unmatched 2 --> %
 # in 8 epochs, and 90<!-- ttfs_patient 2 --> % in 32 (blue). With the synapse that matches the code
-# it reaches 98<!-- ttfs_matched 1 --> % in 8.
+# it reaches 98<!-- ttfs_matched 1 --> % in 8 epochs.
 #
 # With the Poisson code the lasting synapse costs accuracy (88<!-- mismatched 1 --> % against 91 %),
-# partly because, like the mean potential, it weights early spikes more. This explains about one of
-# the three lost points.
+# partly because, like the mean potential, it gives early spikes more weight. The weighting explains
+# about one of the three lost points.
 #
 # ### A loss that cannot see time
 #
@@ -604,13 +606,13 @@ for name, loss in losses.items():
           [f"{g + 0.0:.3f}" for g in gradient[0:10:3, 0, 8].tolist()])  # fmt: skip
 
 # %% [markdown]
-# By count all classes are equal. So the loss is $\ln 10 = 2.303$ although the answer is right, and
-# the gradient is the same at every step. By time the loss is small, and the gradient of class 8,
-# which fires at step 6, depends on the step. (`first_spike_decode` counts the silent steps,
-# $\sum_t \prod_{u \le t} (1 - s_u)$, which has a derivative with respect to each $s_u$.) The four
-# printed values are in the ratio 6 : 3 : 14 : 0. A spike at step 0 would bring the first spike
-# forward by 6 steps, a spike at step 3 by 3. Without its spike at step 6, the class would be silent
-# for 14 more steps. Later spikes change nothing.
+# With counts, all classes get the same score. So the loss is $\ln 10 = 2.303$ although the answer
+# is right, and the gradient is the same at every step. With spike times, the loss is small, and the
+# gradient of class 8, which fires at step 6, depends on the step. (`first_spike_decode` counts the
+# silent steps, $\sum_t \prod_{u \le t} (1 - s_u)$, which has a derivative with respect to each
+# $s_u$.) The four printed values are in the ratio 6 : 3 : 14 : 0. A spike at step 0 would bring the
+# first spike forward by 6 steps, a spike at step 3 by 3. Without its spike at step 6, the class
+# would be silent for 14 more steps. Later spikes change nothing.
 #
 # **Code, synapse, read-out and loss have to match.**
 
@@ -635,8 +637,8 @@ record("results/302_read_outs.json", measured, full=full_run)
 # 2. Rate regularisation removes more than half of the spikes at almost no cost in accuracy.
 # 3. A Poisson code of $T$ steps allows an accuracy of $\frac12 + \frac1\pi\arcsin\sqrt{T/(T+2)}$,
 #    91.2 % at 25 steps. Compute this ceiling before you blame the training.
-# 4. A read-out that weights steps unevenly uses only $T_\mathrm{eff}$ of them.
-# 5. One spike per input calls for a lasting synapse, and one spike per output for a loss that
+# 4. A read-out that weights the steps unevenly is only as good as $T_\mathrm{eff}$ equal steps.
+# 5. One spike per input calls for a lasting synapse. One spike per output calls for a loss that
 #    depends on time.
 #
 # ## Further reading

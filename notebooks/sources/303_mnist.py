@@ -31,8 +31,8 @@
 # 1. predict the first spike under a constant current
 # 2. find a mistake that raises no error and still lets the network learn a little
 # 3. train a network on real data, and look inside it
-# 4. measure how early it can answer
-# 5. count its operations, and say when it is cheaper than an ordinary network.
+# 4. measure how early a spiking network can answer
+# 5. count its operations, and say when they are fewer than those of an ordinary network.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
@@ -300,7 +300,7 @@ plt.show()
 # *The figure shows the loss (left) and the fraction of misread pictures (right), for the training
 # and the validation set, on logarithmic scales.* (The training error is a mean over the epoch,
 # while the weights improve.) In the end the network reads 97.7<!-- test_acc 0.3 --> % of the test
-# pictures and 99.1<!-- train_acc 0.3 --> % of the training pictures: it has begun to learn these by
+# pictures and 99.1<!-- train_acc 0.3 --> % of the training pictures, which it has begun to learn by
 # heart. [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of epochs, are
 # chosen on the [validation set](../docs/glossary.md#validation-set), here 5000 pictures. The [test
 # set](../docs/glossary.md#test-set) plays no part in any choice.
@@ -338,10 +338,10 @@ axes[3].set(xlabel="time (ms)", ylabel="mean current so far", title="scores")
 plt.show()
 
 # %% [markdown]
-# *The figure shows every spike that one test picture causes, and the score of each class against
-# the time at which the network stops (right; blue: the answer, grey: the other classes).* Neurons
-# of layer 1 fire regularly or hardly at all, since their input is constant. The scores separate
-# within a few steps and then hardly change.
+# *The figure shows every spike caused by one test picture, and each class's score against the time
+# at which the network stops (right; blue: the answer, grey: other classes).* Neurons of layer 1
+# fire regularly or hardly at all, since their input is constant. The scores separate within a few
+# steps and then hardly change.
 #
 # ### Where does it err?
 
@@ -387,8 +387,9 @@ if check.lesion(lesion):
 # %% [markdown]
 # ## 6. How early can it answer?
 #
-# Run the trained network for 1 to 25 steps. Then feed it Poisson spikes instead, with the pixel as
-# the probability. The run time is a hyper-parameter, too, so compare on validation pictures.
+# Run the trained network for 1 to 25 steps. Then feed it Poisson spikes instead, with each pixel as
+# the probability of a spike. The run time is a hyper-parameter, too, so compare on validation
+# pictures.
 #
 # <details><summary>Make a guess, then open: how many steps does it need, and what do Poisson spikes
 # cost?</summary>
@@ -427,7 +428,7 @@ plt.show()
 # *The figure shows how many validation pictures are misread, on a logarithmic scale, against the
 # run time.* With constant currents the accuracy is 97.7<!-- acc_2 0.6 --> % after two steps,
 # 98.0<!-- acc_4 0.4 --> % after four and 98.1<!-- acc_25 0.3 --> % after 25. The standard error on
-# 5000 pictures is 0.2 points, so from three steps on the differences are noise. We take four.
+# 5000 pictures is 0.2 points, so from three steps on the differences are noise. We take four steps.
 
 # %%
 early = evaluate(model, test, lambda x, g: constant_encode(x, 4))["acc"]
@@ -481,8 +482,8 @@ print(f"test accuracy: ordinary {acc_ordinary:.2%}, spiking {result['acc']:.2%}"
 #
 # <details><summary>Make a guess, then open: which of the two does less?</summary>
 #
-# It depends on the run time. Over 25 steps the spiking network does nearly twice as much, over four
-# about as much, and over two slightly less.
+# It depends on the run time. Over 25 steps the spiking network takes nearly twice as many
+# operations as the other, over four about as many, and over two slightly fewer.
 # </details>
 
 # %%
@@ -515,9 +516,9 @@ plt.show()
 # ### Exercise 5: Answer with the first spike (10 min)
 #
 # Feed the output currents into LIF neurons, as for the raster above. The answer is the class that
-# fires first, and its time is the time of that spike: 1 ms for the first step. If several classes
-# fire at once, take the one with the largest sum of currents so far. If no class ever fires, answer
-# at `n_steps`, by the sum over all steps. Use `jarvis.first_spike_decode`.
+# fires first, and the time of the answer is the time of this first spike: 1 ms for the first step.
+# If several classes fire at once, take the one with the largest sum of currents so far. If no class
+# ever fires, answer at `n_steps`, by the sum over all steps. Use `jarvis.first_spike_decode`.
 
 
 # %% tags=["exercise"]
@@ -554,9 +555,9 @@ record("results/303_mnist.json", measured, full=full_run and on_mnist)
 #    training.
 # 3. A network with two hidden layers reads 97.7<!-- test_acc 0.3 --> % of MNIST's test pictures,
 #    and 0.1<!-- lost_4 0.2 --> points less if it stops after four of 25 steps.
-# 4. Over 25 steps the spiking network takes twice as many operations as an ordinary network of the
-#    same accuracy, over four about the same number, and over two slightly fewer, at a cost of half
-#    a point.
+# 4. Over 25 steps the spiking network takes nearly twice as many operations as an ordinary
+#    network of the same accuracy, and over four steps about as many. Over two steps it takes
+#    slightly fewer, but loses half a point of accuracy.
 #
 # ## Further reading
 #

@@ -28,7 +28,7 @@
 # After this lesson you can
 #
 # 1. turn recordings of an event camera into the input of a network
-# 2. compare recurrence with controls of equal size and a linear read-out
+# 2. compare recurrence with a linear read-out and with controls of equal size
 # 3. pose a question that needs memory, and compute the best accuracy without memory
 # 4. find out where a network keeps its memory, by erasing it
 # 5. measure whether the gradient of a recurrent network fades or explodes, and keep its rates low.
@@ -135,8 +135,8 @@ plt.show()
 #   ignores time
 # - **feed-forward**: a hidden layer of LIF neurons with a time constant of 20 ms, read by its mean
 #   rates
-# - **recurrent**: the same, but with weights between the hidden neurons. With 100 hidden neurons,
-#   against 158 in the feed-forward network, it has almost the same number of weights.
+# - **recurrent**: the same, plus weights between the hidden neurons. It has only 100 hidden
+#   neurons, the feed-forward network 158, so both have almost the same number of weights.
 
 
 # %%
@@ -169,8 +169,8 @@ for name, model in (("feed-forward", network(wider)), ("recurrent", network(n_hi
     print(f"{name:13s} {sum(count_parameters(model).values()):,} parameters")
 
 # %% [markdown]
-# A *task* makes a batch: it takes the recordings that it may use, and returns inputs and labels.
-# The 1000 recordings are split into five *folds*. Each of the five networks of a kind is trained on
+# A *task* makes a batch: from the recordings that it may use, it returns inputs and labels. The
+# 1000 recordings are split into five *folds*. Each of the five networks of a kind is trained on
 # four folds and tested on the fifth (cross-validation). The 100 recordings of the [test
 # set](../docs/glossary.md#test-set) are kept for later.
 
@@ -325,9 +325,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows one sample of the task: the input of the first part (left), the number of active
-# pixels over time (middle), and the input of the second part (right).* A network that is at rest
-# again when the second part begins treats both parts alike, and its mean over time does not show
-# their order.
+# pixels over time (middle), and the input of the second part (right).* If a network is at rest
+# again when the second part begins, it treats both parts alike. Its mean over time then does not
+# show their order.
 #
 # How often is a reader right if it recognises both digits, but cannot tell their order? If the
 # digits are the same, the reader is right. If not, the reader has to guess.
@@ -355,8 +355,8 @@ if check.order_blind(order_blind):
 #
 # <details><summary>Make a guess, then open: which readers exceed the ceiling?</summary>
 #
-# Those that remember for more than 50 ms: the two counts by construction, the slow neurons and the
-# recurrent network.
+# Readers that remember for more than 50 ms: the slow neurons, the recurrent network, and by
+# construction the two counts.
 # </details>
 
 # %%
@@ -383,7 +383,7 @@ if full_run and on_nmnist:
 # *The figure shows each reader's accuracy on "which digit came first?", one dot per fold.* Without
 # memory no reader can exceed 55.0<!-- blind 0.5 --> %. The counts (49<!-- order_counts 3 --> %) and
 # the feed-forward network (52<!-- order_ff 3 --> %) stay below. Slow neurons reach
-# 78<!-- order_slow 3 --> %, and the recurrent network is better on every fold, with
+# 78<!-- order_slow 3 --> %. The recurrent network beats them on every fold, with
 # 82<!-- order_rec 3 --> % on average.
 #
 # **The best reader has neither hidden neurons nor spikes**: two counts, read out linearly, reach
@@ -394,8 +394,8 @@ if full_run and on_nmnist:
 # ## 4. The test recordings, once
 #
 # The learning rate, the number of updates and the size of the networks were chosen on these folds,
-# so the numbers are a little too good. The 100 test recordings had no part in any choice. Pair each
-# recording as the first digit with each as the second, and test the trained networks.
+# so the numbers are a little too good. The 100 test recordings had no part in any choice. Form all
+# pairs, one recording shown first and one second, and test the trained networks on these pairs.
 
 
 # %%
@@ -432,11 +432,11 @@ plt.show()
 # 79<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. The reason may be our
 # choices, or just these 100 recordings. On average, the recurrent networks lead the slow neurons by
 # 4.8<!-- lead_rec 0.5 --> points, with a standard error over the recordings of
-# 1.7<!-- lead_rec_error 0.3 -->, although one of the five does not lead. The linear read-out leads
-# the recurrent networks by 5.0<!-- lead_two 0.5 --> points, with a standard error of
-# 2.5<!-- lead_two_error 0.3 -->, which is only a hint. These errors cover the recordings only. The
-# five recurrent networks differ by up to 10 points, so other initial weights could change both
-# leads.
+# 1.7<!-- lead_rec_error 0.3 -->, although one of the five recurrent networks does not lead. The
+# linear read-out leads the recurrent networks by 5.0<!-- lead_two 0.5 --> points, but with a
+# standard error of 2.5<!-- lead_two_error 0.3 --> this is only a hint. These errors cover only the
+# choice of recordings. The five recurrent networks differ by up to 10 points, so other initial
+# weights could change both leads.
 #
 # ## 5. Where is the memory?
 #
@@ -506,16 +506,17 @@ plt.show()
 # between the two digits.* Without the potentials they reach 82<!-- no_potentials 4 --> %, without
 # the spikes 81<!-- no_spikes 4 --> %. Without both they reach 50<!-- no_state 3 --> %, like the
 # feed-forward network: the memory is gone. So at that moment the memory is held twice, in the
-# potentials and in the spikes, and either restores the other. Over the pause of 50 ms, recurrent
-# activity keeps the memory: the feed-forward network, with the same time constant, forgets.
+# potentials and in the spikes, and either of the two restores the other. Over the pause of 50 ms,
+# recurrent activity keeps the memory: the feed-forward network, with the same time constant,
+# forgets.
 #
 # ### Exercise 3: Mix two memories (4 min)
 #
 # What if potentials and spikes remember different digits? After the first pause, let each sample
 # keep its potentials, but take the spikes of the previous step from another sample, its donor:
-# sample `b` gets those of sample `order[b]`. The state is a `RecurrentState(neurons, spikes)`, a
-# NamedTuple, and its tensors have the shape [B, n]. Guess first: will the network name the
-# sample's own first digit, or that of the donor?
+# sample `b` gets the spikes of sample `order[b]`. The state is a `RecurrentState(neurons, spikes)`,
+# a NamedTuple, and its tensors have the shape [B, n]. Guess first: will the network name the
+# sample's own first digit, or the donor's?
 
 
 # %% tags=["exercise"]
@@ -596,12 +597,13 @@ plt.show()
 # %% [markdown]
 # *The figure shows the size of the gradient with respect to the input of each step, for a read-out
 # of the last step.* With the narrow bump the gradient hardly passes the recurrent weights: it
-# follows the leak, by a factor of $e^{-10/20} = 0.61$ per step. Few potentials lie under the bump.
-# With the wide bump the recurrent weights count. With three times the weights, the gradient stays
-# within a factor of 11<!-- level 6 --> over 300 ms; with ten times the weights, it grows by
-# 5.2<!-- powers 0.5 --> powers of ten. Yet networks learn with the narrow bump, probably because
-# training uses the mean over time: the loss sends a gradient to every step directly. ([Clipping the
-# gradient](../docs/glossary.md#gradient-clipping) keeps one bad batch from ruining the weights.)
+# follows the leak, which multiplies it by $e^{-10/20} = 0.61$ per step. Few potentials lie under
+# the bump. With the wide bump the recurrent weights count. With three times the weights, the
+# gradient stays within a factor of 11<!-- level 6 --> over 300 ms; with ten times the weights, it
+# grows by 5.2<!-- powers 0.5 --> powers of ten. Yet networks learn with the narrow bump, probably
+# because training uses the mean over time: the loss sends a gradient to every step directly.
+# ([Clipping the gradient](../docs/glossary.md#gradient-clipping) keeps one bad batch from ruining
+# the weights.)
 #
 # Does the explosion matter? With the mean read-out again, train the network whose gradient
 # explodes, the same weights with the narrow bump, and smaller weights with the wide bump.
@@ -619,15 +621,15 @@ if full_run and on_nmnist:
 # %% [markdown]
 # With the exploding gradient the networks stay at 30<!-- exploding 8 --> %, below the ceiling
 # without memory. The narrow bump brings the same initial weights to 77<!-- narrow 5 --> %. Is the
-# explosion to blame? The controls say no. With the wide bump, the networks reach only
-# 35<!-- wide_3 8 --> % with three times the weights, whose gradient is nearly steady, and
-# 36<!-- wide_1 8 --> % with the usual weights, whose gradient vanishes. Here the wide bump itself
+# explosion to blame? The controls say no. With the wide bump and three times the usual weights, the
+# gradient is nearly steady, but the networks reach only 35<!-- wide_3 8 --> %. With the usual
+# weights, the gradient vanishes, and they reach 36<!-- wide_1 8 --> %. Here the wide bump itself
 # does the harm (we have not tested why).
 #
 # ### Exercise 4: A given spectral radius (4 min)
 #
 # What counts is not the size of single weights but the largest absolute eigenvalue of V, its
-# [spectral radius](../docs/glossary.md#spectral-radius): in linear neurons that forget their
+# [spectral radius](../docs/glossary.md#spectral-radius). In linear neurons that forget their
 # potentials at each step, activity grows if the radius exceeds 1. Scale a matrix to a given radius.
 # `torch.linalg.eigvals` returns complex eigenvalues.
 
@@ -707,10 +709,12 @@ record("results/304_recurrent.json", measured, full=full_run and on_nmnist)
 # %% [markdown]
 # ## Summary
 #
-# 1. Against a control of equal size, recurrence adds nothing where every moment shows the answer.
-# 2. A question about order needs memory: 55<!-- blind 0.5 --> % at most without it,
-#    82<!-- order_rec 3 --> % with recurrence, and 86<!-- order_two 3 --> % with a linear read-out
-#    that is given the memory. Make this comparison before you praise a network.
+# 1. Where every moment shows the answer, recurrence adds nothing to a feed-forward network of
+#    equal size.
+# 2. A question about order needs memory: without memory, no reader exceeds
+#    55<!-- blind 0.5 --> %. Recurrence reaches 82<!-- order_rec 3 --> %, a linear read-out that is
+#    given the memory 86<!-- order_two 3 --> %. Compare with such a read-out before you praise a
+#    network.
 # 3. To find out where a network remembers, erase part of its state. Here potentials and spikes
 #    restore each other.
 # 4. Large recurrent weights and a wide bump make the gradient explode. But the wide bump trains

@@ -62,7 +62,7 @@ n_samples = 200  # repetitions with random spikes
 #
 # A synapse joins a [presynaptic neuron](../docs/glossary.md#presynaptic-neuron) ("pre") to a
 # [postsynaptic neuron](../docs/glossary.md#postsynaptic-neuron) ("post"). If pre fires shortly
-# *before* post, it may have helped post to fire, and the synapse becomes stronger. If it fires
+# *before* post, it may have helped post to fire, and the synapse becomes stronger. If pre fires
 # shortly *after* post, the synapse becomes weaker. With $s = t_{post} - t_{pre}$, each pair of
 # spikes changes the weight by
 #
@@ -313,8 +313,9 @@ check.balance_window(balance_window)
 # different rates. What does the pair rule predict at 50 Hz, with a pair every 20 ms?
 #
 # <details><summary>Make a guess, then open</summary>
-# Nearly the same for both orders: a pre spike 10 ms before one post spike is also 10 ms after the
-# previous one. Depression has the larger area, so a higher rate means more depression.
+# Nearly the same change for both orders: a pre spike 10 ms before one post spike is also 10 ms
+# after the previous post spike. Depression has the larger area, so a higher rate means more
+# depression.
 # </details>
 
 
@@ -382,14 +383,14 @@ plt.show()
 # %% [markdown]
 # *The figure shows measured changes (dots with standard errors) and the predictions of three rules
 # (lines).* The measured changes rise steeply with the rate. The predictions of the pair rule fall
-# (left). With the best amplitudes its predictions stay flat for one order of the spikes, and rise
-# far too little for the other order (middle).
+# (left). With the best amplitudes, the predictions of the pair rule stay flat for one order of the
+# spikes and rise far too little for the other (middle).
 #
 # **The repair** takes three spikes into account. Post gets a second, slower trace $o_2$ (114 ms),
 # which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. This trace is read just before the
 # new spike of post enters. Depression stays the same. This [triplet
-# rule](../docs/glossary.md#triplet-rule) has one more free parameter, and its constants were fitted
-# to these very data. The error falls from 7.6<!-- misfit_pair 0.1 --> to
+# rule](../docs/glossary.md#triplet-rule) has one more free parameter than the pair rule, and was
+# fitted to these very data. The error falls from 7.6<!-- misfit_pair 0.1 --> to
 # 0.4<!-- misfit_triplet 0.1 -->.
 #
 # ### Exercise 4: Predict the change at any rate (8 min)

@@ -129,7 +129,7 @@ if check.chance_hits(chance_hits):
 # %% [markdown]
 # ## 2. What if a neuron learns while it listens?
 #
-# The neuron is that of lesson 101, but each spike sets $v$ to 0 (a hard reset). All weights start
+# Take the neuron of lesson 101, but let each spike set $v$ to 0 (a hard reset). All weights start
 # at 0.5, and with the chosen gain the mean input just reaches the threshold.
 
 # %%
@@ -282,11 +282,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the latency of the neuron's first spike each time the pattern comes (left), and
-# how often it fires outside the pattern, beside both controls (right).* At first it fires inside
-# and outside the pattern alike. But in the pattern the same inputs always come just before its
-# spike, and gain weight. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
-# 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
-# it finds nothing: this neuron has learned *when* inputs fire.
+# how often it fires outside the pattern, compared with both controls (right).* At first it fires
+# inside and outside the pattern alike. But in the pattern the same inputs always come just before
+# its spike, and gain weight. In the last quarter it fires in 100<!-- hits 0.5 --> % of the
+# patterns, 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With
+# shuffled times it finds nothing: this neuron has learned *when* inputs fire.
 #
 # One stream proves little. Try 10<!-- streams 0 --> more streams, each with its own pattern, noise
 # and shuffled control.
@@ -313,14 +313,14 @@ assert not full_run or times_found["pattern"] > 5 * times_found["times shuffled"
 # %% [markdown]
 # The neuron finds the pattern in 8<!-- found 0 --> of 10<!-- streams 0 --> streams: it fires in
 # more than 90 % of the patterns, and outside them less than once in 2 s. With shuffled times, it
-# finds the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 -->: there it has learned which
-# inputs are busy.
+# finds the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 --> streams: there the neuron
+# has learned which inputs are busy.
 #
 # ### Exercise 2: Jitter the pattern (7 min)
 #
 # How precisely must the times repeat? Move each spike of the pattern by its own random number of
 # whole ms, evenly drawn from `-size` to `size`. A spike that leaves the slot at one end comes in at
-# the other. If two spikes of an input meet, keep one.
+# the other end. If two spikes of an input meet, keep one.
 
 
 # %% tags=["exercise"]
@@ -389,8 +389,8 @@ assert not full_run or early.mean() > 0.8 > 0.4 > later.mean()
 # (right).* After learning, noise alone leaves the neuron below its threshold, and the pattern makes
 # it fire at once. Inputs that fire in the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->.
 # Inputs that fire at 5 to 20 ms come too late each time, and their mean weight has fallen to
-# 0.21<!-- later 0.02 -->. The grey inputs, which do not fire in the pattern, gain weight: they can
-# fire just before a pattern, but not in the 50 ms after its start.
+# 0.21<!-- later 0.02 -->. The grey inputs, which do not fire in the pattern, gain weight: these
+# inputs can fire just before a pattern, but not in the 50 ms after its start.
 #
 # ### Exercise 3: Predict who gains (8 min)
 #
@@ -423,8 +423,8 @@ if check.gains(gains):
 # patterns?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. Nothing tells a neuron what the others do, and a pattern that one neuron finds easily, all
-# find easily.
+# No. Nothing tells a neuron what the others do, and a pattern that is easy for one neuron is easy
+# for all.
 # </details>
 #
 # The remedy is one line in `listen`: each spike lowers the potential of all *other* neurons, here
@@ -479,16 +479,16 @@ plt.show()
 # *The figure shows the share of slots in which each neuron fires, for each pattern and for slots
 # without a pattern (last quarter of the first stream).* Without inhibition two neurons respond to
 # the same pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some
-# pattern has several neurons, and in 7<!-- gaps 0 --> some pattern has no neuron. With inhibition
-# both faults are rare; some pattern lacks a neuron in 1<!-- gaps_inhibition 0 --> stream. In
-# return, hits fall a little, and neurons fire more often outside the patterns.
+# pattern has several neurons, and in 7<!-- gaps 0 --> streams some pattern has no neuron. With
+# inhibition both faults are rare; some pattern lacks a neuron in 1<!-- gaps_inhibition 0 -->
+# stream. The price is slightly fewer hits, and more spikes outside the patterns.
 #
 # ### Exercise 4: Let only one neuron win (6 min)
 #
-# In `listen`, all neurons that reach the threshold in the same step fire, and all of them learn:
-# inhibition comes too late for them. Write a stricter rule. Of the neurons whose potential is at
-# least 1, only the one with the highest potential fires. It is reset to 0, and all other neurons
-# are lowered by `strength`. If no neuron reaches 1, nothing changes.
+# In `listen`, all neurons that reach the threshold in the same step fire and learn: inhibition
+# comes too late for them. Write a stricter rule. Of the neurons whose potential is at least 1, only
+# the one with the highest potential fires. It is reset to 0, and all other neurons are lowered by
+# `strength`. If no neuron reaches 1, nothing changes.
 
 
 # %% tags=["exercise"]
@@ -505,10 +505,11 @@ if check.compete(compete):
 # %% [markdown]
 # ## Summary
 #
-# 1. Three steps for the neuron and four for the rule form one loop.
-# 2. With a little more depression than potentiation, what repeats just before the output spike
-#    wins.
-# 3. With shuffled times the neuron hardly ever finds the slots: it mostly learns timing.
+# 1. The neuron's three steps and the learning rule's four steps form one loop.
+# 2. With a little more depression than potentiation, inputs that keep arriving just before the
+#    output spike win.
+# 3. If the pattern's spike times are shuffled, the neuron hardly ever finds it: it mostly learns
+#    timing.
 # 4. The output spike comes ever earlier, until it reaches the start of the pattern.
 # 5. Inhibition makes neurons share the patterns.
 #

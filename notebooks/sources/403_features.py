@@ -109,7 +109,7 @@ plt.show()
 # $$\Delta w = \begin{cases} +a_+\, w(1-w) & \text{the input fired no later than the winner}\\
 # -a_-\, w(1-w) & \text{it fired later, or never.} \end{cases}$$
 #
-# Update weights for one picture by hand. The library tells who wins, and when.
+# Update weights for one picture by hand. The library tells which neuron wins, and when.
 
 
 # %%
@@ -232,9 +232,9 @@ if check.converged_share(converged_share):
 # %% [markdown]
 # ## 4. Are these features any good?
 #
-# Only now are labels used, for a [linear read-out](../docs/glossary.md#linear-read-out) of the
-# highest potential of each map, in the whole picture or in each quarter. Compare the learned
-# features with three controls:
+# Only now are labels used, for a [linear read-out](../docs/glossary.md#linear-read-out). Its inputs
+# are the highest potentials of each map, in the whole picture or in each quarter. Compare the
+# learned features with three controls:
 #
 # - **The layer before learning**, with random weights.
 # - **The learned weights, shuffled** within each map.
@@ -309,9 +309,9 @@ plt.show()
 # *The figure shows how many test digits a linear read-out gets right, from the layer's features and
 # from two controls, for 3<!-- n_seeds 0 --> seeds (dots); the line marks the pixels.* With one
 # number per map, learned features reach 87.6<!-- learned 1 --> %, and random ones
-# 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: few learned ones
-# are strong, while random ones are nearly equal. Their arrangement in strokes adds only the last
-# 8.2<!-- strokes 1 --> points. With four numbers per map, learned features reach
+# 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: few learned
+# weights are strong, while random weights are nearly equal. Their arrangement in strokes adds only
+# the last 8.2<!-- strokes 1 --> points. With four numbers per map, learned features reach
 # 96.7<!-- learned_4 0.5 --> %. The 64 pixels do as well as these 160 numbers.
 #
 # ## 5. What can STDP never know?
@@ -319,13 +319,13 @@ plt.show()
 # Two of four stimuli call for the response "left", the others for "right". For 100 ms, the ten
 # inputs of a stimulus fire at 60 Hz. All 40 inputs reach two neurons, with initial weights of 0.5.
 # Each spike of one neuron inhibits the other, and the neuron with more spikes determines the
-# response. Only a **reward**, 100 ms after the end of the stimulus, tells whether it is right.
-# `session` runs blocks of 16 trials and learns after each block.
+# response. Only a **reward**, 100 ms after the end of the stimulus, tells whether the response is
+# right. `session` runs blocks of 16 trials and learns after each block.
 #
 # What will plain STDP learn?
 #
 # <details><summary>Make a guess, then open</summary>
-# That the stimulus precedes the response, whichever it is: STDP never sees the reward.
+# That the stimulus precedes the response, whichever response it is: STDP never sees the reward.
 # </details>
 
 # %%
@@ -403,9 +403,10 @@ check.wait_long_enough(wait_long_enough)
 # %% [markdown]
 # ## 6. What should the synapses be told?
 #
-# Compare an eligibility trace of only 5 ms; one of 500 ms with reward 1 for right and 0 for wrong;
-# and one of 500 ms with the [reward prediction error](../docs/glossary.md#reward-prediction-error),
-# the reward minus its average over about ten blocks. Which networks learn?
+# Compare an eligibility trace of only 5 ms; a trace of 500 ms with reward 1 for right and 0 for
+# wrong; and a trace of 500 ms with the [reward prediction
+# error](../docs/glossary.md#reward-prediction-error), the reward minus its average over about ten
+# blocks. Which networks learn?
 
 
 # %%
@@ -464,7 +465,7 @@ plt.show()
 #
 # After 50 of 140 blocks the task is reversed: left and right are exchanged. Predict the accuracy of
 # the next block. Then write a signal with which the network learns both tasks: more than 75 % right
-# before the reversal, and again 60 blocks after it.
+# before the reversal, and again 60 blocks later.
 #
 # <details><summary>The next block</summary>
 # The network answers as before, so the accuracy is near 0.

@@ -15,7 +15,7 @@
 #
 # You run a network's weights backwards, first to see what each layer has learned, then to find the
 # pixels behind a single spike. In this way SpikeSEG finds satellites in the events of a camera, and
-# tells two apart. Its score is excellent, but so is that of a useless method.
+# tells two satellites apart. Its score is excellent, but a useless method scores even better.
 #
 # **Time.** 55 minutes for you, 1 minute for the machine.
 # **You need.** [403](403_features.ipynb), for convolutions that learn by STDP.
@@ -163,7 +163,7 @@ print(f"{answered.double().mean():.0%} of the pictures cause a class spike; of t
 assert right > 0.15
 
 # %% [markdown]
-# 49<!-- right 2 --> % of its answers are right: nothing tells the network to separate 4 and 9.
+# 49<!-- right 2 --> % of the network's answers are right: nothing tells it to separate 4 and 9.
 #
 # ### Exercise 1: Go one layer back (5 min)
 #
@@ -185,7 +185,7 @@ check.one_layer_back(one_layer_back)
 # ## 2. Which pixels caused this spike?
 #
 # Now run the weights backwards for a **single spike**: from the class spike to the spikes of conv2
-# that caused it, from there to conv1, and to pixels. The result is the
+# that caused it, then to spikes of conv1, and then to pixels. The result is the
 # [saliency](../docs/glossary.md#saliency).
 
 # %%
@@ -257,9 +257,9 @@ axes[2].add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False))
 plt.show()
 
 # %% [markdown]
-# *The figure shows one scene, ON red and OFF blue: all events (left), those of one frame (middle),
-# and the surroundings of a satellite in that frame, with its true box (right).* What gives a
-# satellite away is another group of events right beside it in the next frame.
+# *The figure shows one scene, ON red and OFF blue: all events (left), the events of one frame
+# (middle), and a satellite in this frame with its true box (right).* What gives a satellite away is
+# another group of events right beside it in the next frame.
 #
 # **First attempt.** `SpikeSEG.from_paper("igarss2023")`, with the constants of Kirkland et al.
 # (2023), has a threshold of 0.1 in every layer, for recordings with hardly any noise. How many
@@ -300,11 +300,11 @@ if check.by_chance(by_chance):
         print(f"at least {least} in a window of 5x5: {expected:.0f} windows per scene, by chance")
 
 # %% [markdown]
-# For false alarms, these numbers of windows give only the order of magnitude. conv1 of our network
-# has four fixed filters, differences of Gaussians, which treat ON and OFF events alike. conv2 and
-# conv3 learn; their thresholds, 2.5 and 5 full weights, were chosen on other scenes with known
-# truth. conv1 and conv2 leak. [Homeostasis](../docs/glossary.md#homeostasis) raises the threshold
-# of a map of conv2 with each win.
+# These numbers of windows give only the order of magnitude of the false alarms. conv1 of our
+# network has four fixed filters, differences of Gaussians, which treat ON and OFF events alike.
+# conv2 and conv3 learn; their thresholds, 2.5 and 5 full weights, were chosen on other scenes with
+# known truth. conv1 and conv2 leak. [Homeostasis](../docs/glossary.md#homeostasis) raises the
+# threshold of a map of conv2 with each win.
 #
 # Is this learning without labels? No pixel is labelled, but every training scene contains one or
 # two satellites: a weak label.
@@ -453,9 +453,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the box of each class spike over the saliency (left), and the scores of all
-# pairs, sorted by group (right).* In the matrix each satellite is a block. Now give each its own
-# mask ([instance segmentation](../docs/glossary.md#instance-segmentation)). Leave out groups of
-# fewer than four spikes, and close gaps of one pixel.
+# pairs, sorted by group (right).* In the matrix each satellite is a block. Now give each satellite
+# its own mask ([instance segmentation](../docs/glossary.md#instance-segmentation)). Leave out
+# groups of fewer than four spikes, and close gaps of one pixel.
 
 # %%
 instances = smash(unravelled, (128, 128), threshold=0.1, align="none", min_spikes=4)
@@ -474,8 +474,8 @@ axes[0].set_ylabel("y (pixels)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the pixels of the two true satellites (left), and of the instances found
-# (right), one colour each.*
+# *The figure shows the pixels of the two true satellites (left) and of the instances found (right),
+# one colour per object.*
 #
 # ### Exercise 4: Vary the threshold of grouping (8 min)
 #
@@ -504,7 +504,7 @@ if check.count_groups(count_groups):
 # Informedness is 0 in both cases. The accuracy is 99.9 % if nothing is marked.
 # </details>
 #
-# Compare the network with two rivals: one trained on scenes of which a third are empty, and a
+# Compare the network with two rivals: a network trained on scenes of which a third are empty, and a
 # "method" that marks every event. The mean IoU is taken in each frame, between the masks of a
 # satellite and its instance; a missed satellite counts as 0.
 
@@ -532,13 +532,13 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 # hardly count against 160 000 that are rightly not marked. So use measures that are harder to fool:
 #
 # - the mean IoU of the masks is 0.63<!-- mean_iou 0.01 -->,
-# - 94<!-- two_instances 1 --> % of the pairs of satellites come out as two,
+# - 94<!-- two_instances 1 --> % of the pairs of satellites are told apart,
 # - 2<!-- false_alarms 1 --> % of the empty scenes give a false alarm: one of 50.
 #
 # And the weak label? Trained with empty scenes, the network has an IoU of
 # 0.64<!-- mean_iou_empty 0.01 -->, gives as many false alarms as before, and tells
 # 88<!-- two_instances_empty 1 --> % of the pairs apart. Another seed or other scenes change this
-# share by as much (lesson 405), so the weak label hardly matters.
+# share by a similar amount (lesson 405), so the weak label hardly matters.
 #
 # ### Exercise 5: Measure informedness (4 min)
 #
@@ -561,7 +561,7 @@ if check.informedness(informedness):
 # ## Summary
 #
 # 1. Transposed convolutions show what a deeper layer has learned: mostly short strokes.
-# 2. The way back through pooling needs the index of the spike's step.
+# 2. The way back through pooling needs the index from the step of the spike.
 # 3. The binomial law tells how often noise alone reaches a threshold.
 # 4. HULK decodes each class spike, ASH records its features, SMASH joins spikes that belong
 #    together.

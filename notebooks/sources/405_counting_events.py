@@ -26,8 +26,8 @@
 # After this lesson you can
 #
 # 1. write the simplest detector before you train a network,
-# 2. choose its numbers on scenes that you do not report,
-# 3. say where two methods fail, and what was changed to find out,
+# 2. choose a detector's numbers on scenes that you do not report,
+# 3. say where two methods fail, and which changes of the scenes show it,
 # 4. recognise a task that needs learning, and name the fair rivals,
 # 5. say whether two shares differ by more than chance.
 
@@ -86,8 +86,8 @@ for key, name in names.items():
 #
 # ### Exercise 1: Mark dense pixels (8 min)
 #
-# Treat each frame separately. Mark a pixel if it has an event, ON or OFF, and if at least `least`
-# events lie in the 3x3 pixels around it, including its own.
+# Treat each frame separately. Mark a pixel that has an event, ON or OFF, if the square of 3x3
+# pixels centred on it contains at least `least` events.
 
 
 # %% tags=["exercise"]
@@ -106,10 +106,10 @@ if check.count_neighbours(count_neighbours):
 # %% [markdown]
 # ## 2. Ten lines that learn nothing
 #
-# 1. A pixel with an event is **dense** if at least three events lie in the 3x3 pixels around it, in
-#    its own and the two adjacent frames.
+# 1. A pixel with an event is **dense** if at least three events lie in the 3x3 pixels around it,
+#    in the same frame and the two adjacent frames.
 # 2. Gaps of one pixel are closed, as for the network.
-# 3. Dense pixels that touch, within a frame or from one to the next, form a region.
+# 3. Dense pixels that touch, within a frame or from one frame to the next, form a region.
 # 4. A region of fewer than 30 events is noise.
 
 # %%
@@ -195,16 +195,16 @@ assert min(pairs["detector"]) > max(pairs["network, three seeds"])
 # 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. The detector tells
 # 96<!-- detector_two_instances 1 --> % of the pairs of satellites apart, the network
 # 94<!-- network_two_instances 1 --> %: with 50 pairs, a draw. On other scenes, with two other
-# seeds, the network has 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> %, and the detector more each
-# time.
+# seeds, the network tells 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> % apart, and the detector
+# more each time.
 #
 # The detector was *told* what a satellite is. The network has to find out, and does so roughly: a
-# class spike sees 40x40 pixels, and its mask includes other events there.
+# class spike sees 40x40 pixels, so its mask includes other events, too.
 #
 # ### Exercise 3: Measure how fast it flies (10 min)
 #
-# Estimate the velocity of an object: find the centre of its pixels in each frame that has some, and
-# fit a straight line to the centres, by least squares.
+# Estimate the velocity of an object: in each frame that shows it, find the centre of its pixels,
+# and fit a straight line to the centres by least squares.
 
 
 # %% tags=["exercise"]
@@ -222,7 +222,7 @@ if check.velocity(velocity):
 # %% [markdown]
 # ## 4. Where does each method break?
 #
-# First change the noise, and nothing else. Both methods were tuned at 0.5 %.
+# First change the noise, and nothing else. Both methods were tuned at 0.5 % noise.
 
 # %%
 methods = {"network": by_network, "detector": segment_by_density}
@@ -277,8 +277,9 @@ for name, method in methods.items():
 # ## 5. Scenes in which the densest place misleads
 #
 # So make density useless. Short strokes lie everywhere. In a third of the scenes nine of them form
-# a **ring**, in another third a **star**: the same strokes in another arrangement, each a little
-# shifted and turned. On average there are as many strokes per area around a figure as within it.
+# a **ring**, in another third a **star**, the same strokes in another arrangement. Each stroke is a
+# little shifted and turned. On average there are as many strokes per area around a figure as within
+# it.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 sizes_of = {"train": n_figures, "val": n_figures // 8, "test": n_figures // 2}
@@ -376,10 +377,10 @@ plt.show()
 # *The figure shows the eight maps that won most, traced back to pixels.* A ring and a star are
 # among them. Other maps show parts of a figure, or strokes that were together by chance.
 #
-# An answer is right if it is "none" in a scene without a figure, or names the right figure within 6
-# pixels. With the labels of the validation scenes, the folded cell chooses the map whose highest
-# potential best separates rings from all other scenes, another one for stars, and a threshold below
-# which the answer is "none".
+# An answer is right if it is "none" in a scene without a figure, or places the right figure to
+# within 6 pixels. With the labels of the validation scenes, the folded cell chooses one map for
+# rings and one for stars. The highest potential of the chosen map best separates scenes with the
+# figure from all others. The cell also chooses a threshold below which the answer is "none".
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -462,25 +463,25 @@ axes[0].axvline(100 / 3, color=GREY, ls=":", lw=1)
 plt.show()
 
 # %% [markdown]
-# *The figure shows the share of test scenes that each method answers right (squares, with the 95 %
-# interval of one run; dots: single seeds); the dotted line is for always saying "none".* Before
+# *The figure shows the share of test scenes that each method answers right. Squares: the mean, with
+# the 95 % interval of one run; dots: single seeds; dotted line: always saying "none".* Before
 # learning, the layer has 31.8<!-- untrained 0.1 --> %, after STDP 96.4<!-- stdp 0.1 --> %. But STDP
-# does not beat other methods that learn. k-means on the output of the same four filters needs no
-# labels either, and reaches 98.4<!-- clusters 0.1 --> %. A support vector machine on histograms of
-# oriented gradients (HOG), told the place and kind of 800 figures, has 98.5<!-- hog_svm 0.1 --> %.
-# **What this task needs is learning what recurs, not spikes.**
+# does not beat other methods that learn. k-means on the output of the same four Gabor filters needs
+# no labels either, and reaches 98.4<!-- clusters 0.1 --> %. A support vector machine on histograms
+# of oriented gradients (HOG), told the place and kind of 800 figures, has
+# 98.5<!-- hog_svm 0.1 --> %. **What this task needs is learning what recurs, not spikes.**
 #
 # ### Exercise 5: Give the interval (5 min)
 #
 # Return the 95 % interval of a share of n scenes, in the normal approximation: 1.96 standard
-# deviations to each side. Do k-means and STDP differ? Whether their intervals overlap does not
+# deviations to each side. Do k-means and STDP differ? An overlap of the two intervals does not
 # answer this: the interval of a *difference* has the half-width $\sqrt{h_1^2 + h_2^2}$, where $h_1$
 # and $h_2$ are the half-widths of the two shares.
 #
 # <details><summary>Compute it, then open</summary>
-# The half-widths are 1.5 and 1.0 points, and that of the difference is 1.8. So the difference lies
-# between 0.2 and 3.8 points, just above 0. But both methods answered the same scenes, so this
-# interval is too wide if they tend to fail together. Seeds differ, too: k-means has 96.7 to 99.7 %.
+# The half-widths are 1.5 and 1.0 points, and 1.8 for the difference. So the difference lies between
+# 0.2 and 3.8 points, just above 0. But both methods answered the same scenes, so the interval is
+# too wide if the methods tend to fail together. Seeds differ, too: k-means has 96.7 to 99.7 %.
 # </details>
 
 
@@ -501,9 +502,10 @@ if check.interval(interval):
 #
 # 1. Write the simplest detector first: ten lines that count events beat the network.
 # 2. Choose numbers on validation scenes, and report scores on test scenes.
-# 3. Close pairs and strong noise break the network before the detector.
-# 4. Where the densest place misleads, a layer that learns what recurs is right in 96 %.
-# 5. Other methods that learn do at least as well, even k-means, without labels.
+# 3. Close pairs and strong noise harm the network more than the detector.
+# 4. Where the densest place misleads, a layer that learns what recurs is right in 96 % of the
+#    scenes.
+# 5. Other methods that learn do at least as well, even k-means, which needs no labels.
 #
 # ## Further reading
 #

@@ -73,7 +73,7 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the recording and the exponential with the measured time constant, which
+# *The figure shows the recording and an exponential with the measured time constant: the two curves
 # coincide.*
 #
 # ### Exercise 3: When does the first spike come?
@@ -96,7 +96,8 @@ assert check.first_spike(first_spike)
 # %% [markdown]
 # ### Exercise 4: Write the neuron from memory
 #
-# **Solution.** The old $v$ leaks, the new input does not. Compare before the reset, store after it.
+# **Solution.** The old $v$ leaks, the new input does not. Compare $h$ with the threshold before the
+# reset; store $v$ after it.
 
 
 # %%

@@ -69,17 +69,17 @@ print({name: f"{value:.0f} Hz off" for name, value in off.items()})
 assert off["subtract"] < 0.25 * off["zero"]
 
 # %% [markdown]
-# *The figure shows both f-I curves over the formula, at a step of 1 ms.* `"subtract"` lies closer.
-# A spike is seen only at the end of a step, and by then a strong current has carried $h$ far beyond
-# the threshold. `"zero"` drops this overshoot, so every interval is rounded up to whole steps: the
-# rate climbs in stairs of 1000/n Hz. `"subtract"` keeps the overshoot as a start for the next
-# interval, so the rounding errors do not add up.
+# *The figure shows both f-I curves over the formula, at a step of 1 ms.* `"subtract"` lies closer
+# to the formula. A spike is seen only at the end of a step, and by then a strong current has
+# carried $h$ far beyond the threshold. `"zero"` drops this overshoot, so every interval is rounded
+# up to whole steps: the rate climbs in stairs of 1000/n Hz. `"subtract"` keeps the overshoot as a
+# start for the next interval, so the rounding errors do not add up.
 #
 # ### Exercise 2: Set a speed limit
 #
-# **Solution.** The interval is $t_{ref} + \tau \ln\frac{I}{I-1}$, and it should be 1000 over the
-# rate in Hz. A weaker current makes the interval longer. As $I$ grows, the second term goes to
-# zero: only $t_{ref} = 1/f$ limits the rate for every current.
+# **Solution.** Set the interval, $t_{ref} + \tau \ln\frac{I}{I-1}$, equal to 1000 over the rate in
+# Hz. A weaker current makes the interval longer. As $I$ grows, the second term goes to zero: only
+# $t_{ref} = 1/f$ limits the rate for every current.
 
 
 # %%
@@ -93,7 +93,7 @@ assert check.speed_limit(speed_limit)
 # %% [markdown]
 # ### Exercise 3: From input spikes to noise
 #
-# **Solution.** The integral of $w\,e^{-t/\tau}$ is $w\,\tau$, and that of its square is
+# **Solution.** The integral of $w\,e^{-t/\tau}$ is $w\,\tau$, and the integral of its square is
 # $w^2 \tau/2$. With $n$ spikes per time constant, the mean is $w\,n$ and the standard deviation
 # $|w|\sqrt{n/2}$. (This is Campbell's theorem.) So with many weak synapses the fluctuations are
 # small compared with the mean, unless excitation and inhibition cancel: their means subtract, their

@@ -36,7 +36,7 @@ slow_ramp = 6000.0  # time in which the current of exercise 2 is raised, ms
 # ### Exercise 1: How large is w on average?
 #
 # **Solution.** One spike adds $\int b\,e^{-t/\tau_w} dt = b\,\tau_w$ to the integral of $w$, and
-# there are `rate`/1000 spikes per ms. It does not matter how the contributions overlap.
+# the neuron fires `rate`/1000 spikes per ms. It does not matter how the contributions overlap.
 
 
 # %%
@@ -115,5 +115,5 @@ trajectory(response, phase_plane(mine, 210.0, v=(-62, -38), w=(-20, 330)))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the trajectory with the reset at -58 mV: after a few spikes every round is the
+# *The figure shows the trajectory with the reset at -58 mV: after a few spikes every loop is the
 # same.*

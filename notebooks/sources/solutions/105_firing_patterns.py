@@ -44,7 +44,7 @@ def final_rate(b):
 # %% [markdown]
 # ### Exercise 1: Set the steady rate
 #
-# **Solution.** The rate falls as $b$ grows, so halve an interval that contains the answer.
+# **Solution.** The rate falls as $b$ grows, so keep halving an interval that contains the answer.
 
 
 # %%
@@ -76,8 +76,8 @@ plt.show()
 #
 # ### Exercise 2: Step the upstroke
 #
-# **Solution.** Turn $V$ into $s$, which falls by $dt/\tau$ in a step. If it would reach 0, there is
-# a spike after $\tau s$. Otherwise turn the new $s$ back into $V$.
+# **Solution.** Turn $V$ into $s$, which falls by $dt/\tau$ in a step. If $s$ would reach 0, there
+# is a spike after $\tau s$ ms. Otherwise turn the new $s$ back into $V$.
 
 
 # %%

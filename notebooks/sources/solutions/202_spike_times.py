@@ -84,8 +84,9 @@ plt.show()
 #
 # ### Exercise 2: Predict the first spike of a Poisson code
 #
-# The decoder adds, for each k, whether the first k steps are silent. That has the probability
-# $(1-p)^k$, so the mean is $\sum_{k=1}^{T} (1-p)^k$, a geometric series.
+# The step of the first spike is the number of k from 1 to T for which the first k steps are silent.
+# Each k counts with probability $(1-p)^k$, so the mean is $\sum_{k=1}^{T} (1-p)^k$, a geometric
+# series.
 
 
 # %%
@@ -132,7 +133,7 @@ plt.show()
 #
 # ### Exercise 4: Read without a clock
 #
-# Differences of spike times do not depend on the delay. The silent pixels end up far behind, and
+# Spike-time differences do not depend on the delay. The silent pixels end up far behind, and
 # `clamp` makes them black.
 
 
@@ -162,6 +163,6 @@ plotting.images(shown, titles=list(read), size=1.5)
 plt.show()
 
 # %% [markdown]
-# *The figure shows a picture, and what is decoded from its spikes 24 ms late: from absolute times,
-# and relative to the first spike.* The absolute brightness is lost: a picture without a white pixel
-# comes out brighter than it was.
+# *The figure shows a picture, and what is decoded if its spikes come 24 ms late: from absolute
+# times, and relative to the first spike.* The absolute brightness is lost: a picture without a
+# white pixel comes out brighter than it was.

@@ -37,8 +37,8 @@ sample = 1  # the recording that is drawn
 # %% [markdown]
 # ### Exercise 1: Rebuild the signal
 #
-# Each event moved the reference by one threshold, so their sum is where the reference is now. The
-# signal is less than one threshold away from it, as long as the reference can follow.
+# Each event moved the reference by one threshold, so the start plus all moves gives the reference
+# now. The signal is less than one threshold away from it, as long as the reference can follow.
 
 
 # %%

@@ -187,8 +187,8 @@ assert abs(simulated - 0.95) < 2 / math.sqrt(len(values))
 #
 # ### Exercise 4: A mean with a leak
 #
-# The current of step $t$ is in the potentials of the steps $t, \dots, T - 1$, each time decayed by
-# one factor $a = e^{-1/\tau}$ more. A geometric series adds this up:
+# The current of step $t$ is in the potentials of the steps $t, \dots, T - 1$, multiplied once more
+# by $a = e^{-1/\tau}$ in each later step. The sum is a geometric series:
 # $1 + a + \dots + a^{T-1-t} = (1 - a^{T-t})/(1 - a)$.
 
 
@@ -238,5 +238,5 @@ assert not full_run or max(abs(a - b) for a, b in zip(limits, reached, strict=Tr
 # networks against the time constant of the leak.* With 2 ms a current is gone after a few steps, so
 # all steps but the last few count nearly the same, and the read-out is nearly as good as the mean
 # current. The longer a current lasts, the more its weight depends on how early it came. At 100 ms
-# little is left to lose: this is nearly the mean potential without a leak. The networks lie a
-# little above the ceiling because, as in the lesson, all are tested on the same samples.
+# the read-out is nearly the mean potential without a leak, so little is left to lose. The networks
+# lie a little above the ceiling because, as in the lesson, all are tested on the same samples.

@@ -162,7 +162,7 @@ assert left[-1] < 2.5 * chance
 # %% [markdown]
 # *The figure shows the test accuracy against the share of removed units; dotted: chance.* No unit
 # is indispensable: a tenth can be removed at little cost, and the accuracy falls steeply only when
-# most are gone. With all removed, the second layer receives nothing but its biases, and every
+# most are gone. With all units removed, the second layer receives nothing but its biases, and every
 # picture gets the same answer.
 #
 # ### Exercise 4: The shortest run
@@ -194,7 +194,8 @@ assert found < durations[-1] or not full_run  # a shortened run has only few ste
 
 # %% [markdown]
 # *The figure shows the accuracy against the run time; dotted: one point below the longest run,
-# dashed: the shortest run time above that line.* This is a fraction of the run time in training.
+# dashed: the shortest run time above that line.* This shortest run takes a fraction of the run time
+# in training.
 #
 # ### Exercise 5: Answer with the first spike
 

@@ -75,7 +75,7 @@ assert abs(simulated - 0.55) < 2 / n_samples**0.5
 # %% [markdown]
 # ### Exercise 3: Mix two memories
 #
-# The samples are the first axis. Indexing by `order` puts them into the new order.
+# The samples lie along the first axis. Indexing by `order` puts them into the new order.
 
 
 # %%

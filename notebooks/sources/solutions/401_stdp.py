@@ -49,8 +49,9 @@ assert check.all_pairs(all_pairs)
 # %% [markdown]
 # ### Exercise 2: Write the rule from memory
 #
-# Let both traces decay. Then pre enters its trace, both spikes read the other neuron's trace, and
-# post enters its trace last. So a pair in the same step counts once, as pre before post.
+# Let both traces decay. Then add the spike of pre to its trace, let each spike read the other
+# neuron's trace, and add the spike of post to its trace last. So a pair in the same step counts
+# once, as pre before post.
 
 
 # %%
@@ -70,7 +71,8 @@ assert check.from_memory(from_memory)
 # ### Exercise 3: Balance a window
 #
 # Every interval is equally likely, so the mean change is the area of the window. Each side has the
-# area $\int_0^\infty A\,e^{-s/\tau} ds = A\tau$. They cancel where $A_- = A_+ \tau_+ / \tau_-$.
+# area $\int_0^\infty A\,e^{-s/\tau} ds = A\tau$. The two sides cancel where
+# $A_- = A_+ \tau_+ / \tau_-$.
 
 
 # %%
@@ -100,8 +102,8 @@ assert check.balance_window(by_integration)
 # ### Exercise 4: Predict the change at any rate
 #
 # A spike of post pairs with spikes of pre that came `lag`, `lag + period`, `lag + 2 period`, ...
-# earlier. Their changes are a geometric series with the factor $q = e^{-period/\tau_+}$. Its sum is
-# $1/(1-q)$ times its first term. For depression, the last spike of post came `period - lag` before
+# earlier. Their changes are a geometric series with the factor $q = e^{-period/\tau_+}$. The sum is
+# $1/(1-q)$ times the first term. For depression, the last spike of post came `period - lag` before
 # a spike of pre.
 
 
@@ -132,5 +134,5 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the change by 60 pairs against their rate, for both orders of the spikes.* The
-# two curves meet at 50 Hz, where pre comes 10 ms before one spike of post and 10 ms after another.
-# Both curves fall, because depression has the larger area.
+# two curves meet at 50 Hz, where pre comes 10 ms before one spike of post and 10 ms after the
+# previous spike. Both curves fall, because depression has the larger area.

@@ -53,7 +53,7 @@ print(f"at 50 Hz: {chance_hits(50, 50):.0%} of the slots of 50 ms")
 # ### Exercise 2: Jitter the pattern
 #
 # `np.nonzero` gives the time and the input of every spike. Each spike moves by its own random
-# number. Taking times modulo the length brings spikes in at the other end.
+# number. Taking times modulo the slot's length brings spikes in at the other end.
 
 
 # %%

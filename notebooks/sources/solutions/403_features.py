@@ -95,7 +95,8 @@ assert check.shuffled(shuffled)
 # ### Exercise 4: Wait long enough
 #
 # After a delay $d$ the trace has fallen to $e^{-d/\tau}$, so $\tau = d / \ln(1/share)$. If half of
-# it is to be left after 700 ms, $\tau$ is 1010 ms, about the 1 s that Izhikevich (2007) uses.
+# the trace is to be left after 700 ms, $\tau$ is 1010 ms, about the 1 s that Izhikevich (2007)
+# uses.
 
 
 # %%

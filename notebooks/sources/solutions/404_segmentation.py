@@ -102,7 +102,7 @@ for least in (1, 2, 3, 4, 5):
     print(f"at least {least} events: {n:8.2f} windows of 5x5 pixels per scene")
 
 # %% [markdown]
-# Each further event makes false alarms 17 to 48 times rarer.
+# Requiring one more event makes false alarms 17 to 48 times rarer.
 #
 # ### Exercise 4: Vary the threshold of grouping
 

@@ -68,8 +68,8 @@ assert informedness[0] > 0.9
 # %% [markdown]
 # Marking *every* event (a count of 1) gives the best informedness, because hundreds of false pixels
 # hardly count against 160 000 empty ones. With a count of three, nearly all false pixels are gone.
-# The count alone cannot tell which pixels form one object. For this, connect them, as in section 2
-# of the lesson.
+# The count alone cannot tell which pixels form one object. For this, connect dense pixels, as in
+# section 2 of the lesson.
 #
 # ### Exercise 2: Choose on the right scenes
 #
