@@ -262,7 +262,7 @@ def mean(values):
 # %% [markdown]
 # *The figure shows each reader's accuracy on "which digit?", one dot per fold.* A hidden layer
 # improves on the counts (88.0<!-- digit_ff 1.5 --> against 81.9<!-- digit_counts 1.5 --> %).
-# Recurrence adds nothing: 86.6<!-- digit_rec 1.5 --> %. N-MNIST's pictures move, but the answer
+# Recurrence adds nothing: 87.3<!-- digit_rec 1.5 --> %. N-MNIST's pictures move, but the answer
 # does not lie in the movement.
 #
 # ### Exercise 1: Shuffle the time (3 min)
@@ -384,7 +384,7 @@ if full_run and on_nmnist:
 # memory no reader can exceed 55.0<!-- blind 0.5 --> %. The counts (49<!-- order_counts 3 --> %) and
 # the feed-forward network (52<!-- order_ff 3 --> %) stay below. Slow neurons reach
 # 78<!-- order_slow 3 --> %. The recurrent network beats them on every fold, with
-# 82<!-- order_rec 3 --> % on average.
+# 83<!-- order_rec 3 --> % on average.
 #
 # **The best reader has neither hidden neurons nor spikes**: two counts, read out linearly, reach
 # 86<!-- order_two 3 --> %. The counts get for free what the networks must learn: where the first
@@ -429,12 +429,12 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy of the same networks on pairs of test recordings.* All readers with
 # memory do worse here: the linear read-out reaches 84<!-- test_two 1 --> %, the recurrent networks
-# 79<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. The reason may be our
+# 77<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. The reason may be our
 # choices, or just these 100 recordings. On average, the recurrent networks lead the slow neurons by
-# 4.8<!-- lead_rec 0.5 --> points, with a standard error over the recordings of
-# 1.7<!-- lead_rec_error 0.3 -->, although one of the five recurrent networks does not lead. The
-# linear read-out leads the recurrent networks by 5.0<!-- lead_two 0.5 --> points, but with a
-# standard error of 2.5<!-- lead_two_error 0.3 --> this is only a hint. These errors cover only the
+# 3.1<!-- lead_rec 0.5 --> points, with a standard error over the recordings of
+# 1.9<!-- lead_rec_error 0.3 -->, although one of the five recurrent networks does not lead. The
+# linear read-out leads the recurrent networks by 6.7<!-- lead_two 0.5 --> points, but with a
+# standard error of 2.7<!-- lead_two_error 0.3 --> this is only a hint. These errors cover only the
 # choice of recordings. The five recurrent networks differ by up to 10 points, so other initial
 # weights could change both leads.
 #
@@ -504,7 +504,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy of the recurrent networks when part of their state is set to 0
 # between the two digits.* Without the potentials they reach 82<!-- no_potentials 4 --> %, without
-# the spikes 81<!-- no_spikes 4 --> %. Without both they reach 50<!-- no_state 3 --> %, like the
+# the spikes 82<!-- no_spikes 4 --> %. Without both they reach 51<!-- no_state 3 --> %, like the
 # feed-forward network: the memory is gone. So at that moment the memory is held twice, in the
 # potentials and in the spikes, and either of the two restores the other. Over the pause of 50 ms,
 # recurrent activity keeps the memory: the feed-forward network, with the same time constant,
@@ -623,7 +623,7 @@ if full_run and on_nmnist:
 # without memory. The narrow bump brings the same initial weights to 77<!-- narrow 5 --> %. Is the
 # explosion to blame? The controls say no. With the wide bump and three times the usual weights, the
 # gradient is nearly steady, but the networks reach only 35<!-- wide_3 8 --> %. With the usual
-# weights, the gradient vanishes, and they reach 36<!-- wide_1 8 --> %. Here the wide bump itself
+# weights, the gradient vanishes, and they reach 34<!-- wide_1 8 --> %. Here the wide bump itself
 # does the harm (we have not tested why).
 #
 # ### Exercise 4: A given spectral radius (4 min)
@@ -682,8 +682,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy of the recurrent network against the rate of its hidden neurons,
 # one network for each strength of the regularisation.* At strength 0.3 the neurons fire in
-# 0.23<!-- rate_0.3 0.05 --> of all steps instead of 0.38<!-- rate_0 0.06 -->, without a loss of
-# accuracy: 86<!-- frugal_0.3 3 --> % instead of 84<!-- frugal_0 3 --> %. These are networks of one
+# 0.24<!-- rate_0.3 0.05 --> of all steps instead of 0.38<!-- rate_0 0.06 -->, without a loss of
+# accuracy: 88<!-- frugal_0.3 3 --> % instead of 85<!-- frugal_0 3 --> %. These are networks of one
 # fold; between folds the accuracy differs by 10 points.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -712,7 +712,7 @@ record("results/304_recurrent.json", measured, full=full_run and on_nmnist)
 # 1. Where every moment shows the answer, recurrence adds nothing to a feed-forward network of
 #    equal size.
 # 2. A question about order needs memory: without memory, no reader exceeds
-#    55<!-- blind 0.5 --> %. Recurrence reaches 82<!-- order_rec 3 --> %, a linear read-out that is
+#    55<!-- blind 0.5 --> %. Recurrence reaches 83<!-- order_rec 3 --> %, a linear read-out that is
 #    given the memory 86<!-- order_two 3 --> %. Compare with such a read-out before you praise a
 #    network.
 # 3. To find out where a network remembers, erase part of its state. Here potentials and spikes
