@@ -53,7 +53,7 @@ def kept(dataset: str, neuron: str) -> dict:
 
 
 def measure(dataset: str, neuron: str, seed: int) -> dict:
-    """Train one network; returns its test accuracy, spikes and operations per image, and times."""
+    """Train one network; return its test accuracy, spikes and operations per image, and times."""
     train, val, test = (LOADERS[dataset](split) for split in datasets.SPLITS)
     encode = partial(_encoded, n_steps=STEPS)
     n_inputs = torch.Size(train.shape).numel()

@@ -194,7 +194,7 @@ def site_link(target: str) -> str | None:
 
 
 def led(markdown: str) -> str:
-    """A lesson's Markdown, in which links lead to pages of the site; other links are removed."""
+    """A lesson's Markdown with links adapted to the site; links to other files are removed."""
 
     def link(found: re.Match[str]) -> str:
         target = site_link(found[2])

@@ -82,8 +82,8 @@ plt.show()
 #
 # (The 0.01 keeps the delay smooth where two neurons coincide.) Lesson 501 gives the derivative of a
 # loss with respect to every delay, $g_{ij} = \partial L/\partial d_{ij}$. The chain rule turns
-# these into gradients of positions: each synapse pulls its receiver towards the sender, or pushes
-# it away.
+# these derivatives into gradients of positions: each synapse pulls its receiver towards the sender,
+# or pushes it away.
 #
 # ### Exercise 1: Pull on a neuron (5 min)
 #
@@ -192,9 +192,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the path of neuron A; the shading is the loss at every position that A could
-# have.* A settles at x = 8.2<!-- settled 0.1 --> ms, a little beyond x = 7, where both spikes of
-# pattern A arrive together. Further right, A fires even later in pattern B, which lowers the loss a
-# little more.
+# have.* Neuron A settles at x = 8.2<!-- settled 0.1 --> ms, a little beyond x = 7, where both
+# spikes of pattern A arrive together. Further right, neuron A fires even later in pattern B, which
+# lowers the loss a little more.
 #
 # Positions limit the delays: with inputs 10 ms apart, no neuron in the plane is 1 ms from one and
 # 20 ms from the other.
@@ -218,11 +218,11 @@ if check.possible(possible):
 
 # %% [markdown]
 # In return, a [spatial network](../docs/glossary.md#spatial-network) has fewer parameters. The
-# library's `make_delays` returns a module that holds these parameters. Its first argument is the
-# form: "0" for no delays, "2" or "3" for the dimensions of the positions, "inf" for free delays.
-# The other arguments are the sizes of the populations and the connected pairs. In the second
-# network below, 700 inputs project to 300 neurons, which are all connected with each other: 700 ·
-# 300 + 300 · 299 delays.
+# library's `make_delays` returns a module that holds these parameters. The first argument of
+# `make_delays` is the form: "0" for no delays, "2" or "3" for the dimensions of the positions,
+# "inf" for free delays. The other arguments are the sizes of the populations and the connected
+# pairs. In the second network below, 700 inputs project to 300 neurons, which are all connected
+# with each other: 700 · 300 + 300 · 299 delays.
 
 # %%
 module = make_delays("2", (2, 2), ((0, 1),), layout="normal", seed=0).double()
@@ -404,8 +404,8 @@ axes[0].set_ylabel("y")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the class that one network of each of three kinds assigns to every point, with
-# the test samples on top.*
+# *For one network of each of three kinds, the figure shows the class of every point, with the test
+# samples on top.*
 
 # %%
 fresh, trained = network("positions, learned", 0), nets["positions, learned"][0]
@@ -430,8 +430,8 @@ print(f"a neuron moved by {moved:.2f} ms on average")
 # *The figure shows the layout of one network with learned positions: marks are neurons after
 # training, and lines lead back to their initial positions.*
 #
-# [results/yinyang](../results/yinyang) has runs of larger networks, for 300 epochs with learned
-# delays.
+# [results/yinyang](../results/yinyang) has runs of larger networks with learned delays, of 300
+# epochs each.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 kept = {net: {} for net in ("0", "2", "3", "inf")}
@@ -482,7 +482,7 @@ record("results/503_positions.json", numbers, full=full_run)
 # 1. **Distance is delay**: $d = |r_i - r_j|$ at one unit per ms, and the chain rule turns gradients
 #    of delays into gradients of positions.
 # 2. **A position can solve a task** with fixed weights: two spikes arrive together where the
-#    difference of their distances equals the difference of their times.
+#    distances to their senders differ by as much as their times.
 # 3. **Frozen delays are the control.** On Yin-Yang with five hidden neurons, learned delays beat
 #    frozen ones, and frozen delays are not measurably better than no delays.
 # 4. **With 15 to 60 hidden neurons** the lead of networks with delays is smaller than with 10.

@@ -14,8 +14,8 @@
 # # Recognise spoken digits
 #
 # A spoken digit reaches the network as thousands of spikes of 700 channels within a second. How
-# much of the word can be read from spike counts, or from counts in windows of time? How much by a
-# small network with delays? In the end you play words backwards, and cut them short.
+# much of the word can be read from spike counts, or from counts in windows of time? How much can a
+# small network with delays read? In the end you play words backwards, and cut them short.
 #
 # **Time.** 55 minutes for you, 2 minutes for the machine.
 #
@@ -337,12 +337,12 @@ if check.find_factor(find_factor):
     print(f"factor {found:.4f}: {rate_of(found):.1f} Hz")
 
 # %% [markdown]
-# The second repair is meant for the correlation: random signs (`signed=True`; two thirds of the
-# input weights stay positive). How much is each repair worth? Train 50<!-- tries 0 --> steps from
-# each start, with three seeds (the output shows their means; the numbers above are from one seed).
-# Each word is moved up or down by up to 20 channels, anew each time, so that a network learns what
-# voices share and not how high they are. (In our large networks, the channel of each spike gets
-# [jitter](../docs/glossary.md#jitter), too.)
+# The second repair is meant to lower the correlation: random signs (`signed=True`; two thirds of
+# the input weights stay positive). How much is each repair worth? Train 50<!-- tries 0 --> steps
+# from each start, with three seeds (the output shows their means; the numbers above are from one
+# seed). Each word is moved up or down by up to 20 channels, anew each time, so that a network
+# learns what voices share and not how high they are. (In our large networks, the channel of each
+# spike gets [jitter](../docs/glossary.md#jitter), too.)
 
 
 # %%
@@ -491,8 +491,8 @@ gap = on_train[:, -1].mean() - accuracy["scaled, signs"]
 #
 # ## 5. Does it use the order of what it hears?
 #
-# Played backwards, a word has as many spikes of every channel as before, so a reader of counts
-# cannot notice. What do you expect of the windows, and of the network?
+# A word played backwards has as many spikes per channel as before, so a reader of counts cannot
+# tell. What do you expect of the windows, and of the network?
 #
 # ### Exercise 3: Play words backwards (7 min)
 #
@@ -582,7 +582,7 @@ if full_run and as_stated:
 # (Late words lose 1 % of their spikes, so their counts differ a little.) The windows fall to chance
 # or below: they fail because the word has moved, whatever its order. The networks recognise
 # 61.2<!-- later 0.1 --> % of the late words and 31.7<!-- backwards 0.1 --> % of the backwards
-# words. So most of what they lose is due to the order.
+# words. So most of what the networks lose on backwards words is due to the order.
 #
 # ## 6. How early does it know?
 #
@@ -605,8 +605,7 @@ if check.until(until):
 
 
 # %% [markdown]
-# Will accuracy rise faster or more slowly than the share of the spikes that have been sent? Sketch
-# both curves.
+# Will accuracy rise faster or more slowly than the share of spikes sent so far? Sketch both curves.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -636,10 +635,10 @@ network_half, sent_half = float(np.mean(known["network"], 0)[half]), sent[half]
 assert np.allclose(np.array(known["network"])[:, -1], 100 * correct["scaled, signs"].mean(1))
 
 # %% [markdown]
-# *The figure shows the accuracy on held-out words when only their beginning is heard, and the share
-# of spikes sent until then.* At 125 ms, with 13 % of the spikes, the networks have more than a
-# quarter of their final accuracy (chance alone gives 7 % of it); later the two shares are about
-# equal. After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
+# *The figure shows the accuracy on held-out words when only the beginning is heard, and the share
+# of spikes sent by then.* At 125 ms, with 13 % of the spikes, the networks have more than a quarter
+# of their final accuracy (chance alone gives 7 % of it); later the shares of accuracy and of spikes
+# are about equal. After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
 # 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. Counts level off just
 # as early.
 

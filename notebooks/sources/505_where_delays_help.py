@@ -133,8 +133,8 @@ for net, n in widths.items():
 # frozen free delays only 11,440.
 #
 # Random positions give delays of 45 ms on average (standard deviation: 20 ms); the source of these
-# networks draws free delays of 8 ms (standard deviation: 1 ms). Comparing the two would change both
-# the form and the start, so we train free delays from both starts.
+# networks draws free delays of 8 ms (standard deviation: 1 ms). Comparing these two kinds of delays
+# would change both the form and the start, so we train free delays from both starts.
 
 # %%
 wide, narrow = dict(delay_mean=45.0, delay_std=20.0), dict(delay_mean=8.0, delay_std=1.0)
@@ -162,7 +162,7 @@ guess = dict.fromkeys(kinds)  # such as {"no delays": 50.0, ...}
 # weights of both signs, the optimiser. A learned network and its frozen twin begin as the same
 # network. The learning rate of delays and positions (in ms) is 100 times that of the weights. We
 # chose these settings on the same two speakers, for networks with *learned* positions. If the
-# settings favour any kind, it is that one.
+# settings favour any networks, then those with learned positions.
 
 
 # %%
@@ -222,8 +222,8 @@ plt.show()
 # *The figure shows the accuracy of the six kinds: one dot per network, a line for their mean,
 # hollow dots for frozen delays, crosses for your guesses. The number of neurons is in brackets.*
 # Networks with free delays did worse than networks without delays, in each of the three seeds. A
-# delay for each synapse costs half of the neurons. (Or is it the delays themselves? A network
-# without delays and with 16 neurons would tell.)
+# delay for each synapse costs half of the neurons. (Or do the delays themselves do harm? A network
+# of 16 neurons without delays would tell.)
 #
 # Did the learned delays move at all?
 
@@ -241,7 +241,7 @@ for kind, ms in movement.items():
 assert moved("positions, frozen") == 0
 
 # %% [markdown]
-# They did: by 14.8<!-- moved_positions 0.1 --> ms on average where positions were learned.
+# The delays moved: by 14.8<!-- moved_positions 0.1 --> ms on average where positions were learned.
 #
 # ## 3. Which differences are real?
 #
@@ -460,8 +460,8 @@ if full_run and as_stated:
 #
 # Learned positions suffer more from every larger change: 20 ms of noise leaves
 # 63.1<!-- noise20_frozen 0.1 --> % with frozen positions, and 56.6<!-- noise20_learned 0.1 --> %
-# with learned ones. This suggests that these networks rely more on where their neurons are, but it
-# is one draw of noise, without an interval.
+# with learned ones. This suggests that networks with learned positions rely more on where their
+# neurons are. But this was one draw of noise, without an interval.
 #
 # ## 5. And in larger networks?
 #
@@ -512,9 +512,9 @@ for name, (a, b) in list(pairs.items())[:4]:
 # On Yin-Yang ([503](503_positions.ipynb)) learning the positions brought
 # 6.8<!-- 503_positions:positions_gain 0.3 --> points, and random positions alone no measurable
 # gain. On Yin-Yang a hidden neuron has four input synapses, so four random delays are all it gets.
-# On spoken words it has 700, with delays of all lengths, and the *weights* can choose among them.
-# That is an explanation, not a result; it predicts that learning delays helps more with fewer
-# inputs.
+# On spoken words a neuron has 700 input synapses, with delays of all lengths, and the *weights* can
+# choose among them. That is an explanation, not a result; it predicts that learning delays helps
+# more with fewer inputs.
 #
 # The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little
 # to choose from, and with a wide start, free delays are 5.2<!-- start 0.1 --> points better
@@ -544,13 +544,13 @@ record("results/505_where_delays_help.json", numbers, full=full_run and as_state
 # %% [markdown]
 # ## Summary
 #
-# 1. **Equal budgets.** Delays cost parameters: compare kinds of networks at equal numbers of them.
+# 1. **Equal budgets.** Delays cost parameters: compare networks with equal numbers of parameters.
 # 2. **Frozen delays are the control** that separates having delays from learning them.
 # 3. **An interval, and a size that matters.** An interval around 0 is evidence against a gain only
 #    if it is short.
 # 4. **Changing the delays** of a trained network shows what it uses, not what it needed to learn.
-# 5. **On these words**, random delays from positions help. A gain from learning them was not
-#    measured, and not excluded.
+# 5. **On these words**, random delays from positions help. A gain from learning these delays was
+#    neither measured nor excluded.
 #
 # ## Further reading
 #

@@ -490,7 +490,7 @@ if check.with_ttx(with_ttx):
 # ## 5. How often does it fire?
 #
 # Hold a current and count: this is the [f-I curve](../docs/glossary.md#f-i-curve). Near its onset a
-# leaky neuron can fire as slowly as you like. Can this one?
+# leaky neuron can fire as slowly as you like. Can a Hodgkin-Huxley neuron?
 #
 # ### Exercise 3: Measure a rate in steady state (5 min)
 #
@@ -573,8 +573,8 @@ plt.show()
 # *The figure shows the steady rate against the current, and the range just above the onset with a
 # leaky neuron for comparison.* The leaky neuron's rate, $1/(\tau \ln\frac{I}{I - I_0})$, falls to 0
 # at the onset $I_0$, so steeply that the drawn curve begins at 11 Hz, 0.01 % above $I_0$: [type
-# I](../docs/glossary.md#type-i-neuron). This neuron starts at 51<!-- onset_rate 0.5 --> Hz, or not
-# at all: [type II](../docs/glossary.md#type-ii-neuron).
+# I](../docs/glossary.md#type-i-neuron). The Hodgkin-Huxley neuron starts at
+# 51<!-- onset_rate 0.5 --> Hz, or not at all: [type II](../docs/glossary.md#type-ii-neuron).
 #
 # Why? After a spike V swings upwards, because $h$ and $n$ are slow. At 6.26<!-- below 0.005 -->
 # µA/cm², just below the onset, the neuron fires 22<!-- few 0 --> spikes. The swing after the last
@@ -637,9 +637,9 @@ ax.legend(loc="center", bbox_to_anchor=(0.5, 0.4))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the steady rate of the same neuron under the same currents from two starts; in
-# the grey window both responses are possible.* Between the onset and 9.775<!-- loses 0.001 -->
-# µA/cm² the neuron is [bistable](../docs/glossary.md#bistability). It has two
+# *The figure shows the steady rate against current from two initial states; in the grey window both
+# responses are possible.* Between the onset and 9.775<!-- loses 0.001 --> µA/cm² the neuron is
+# [bistable](../docs/glossary.md#bistability). It has two
 # [attractors](../docs/glossary.md#attractor): the fixed point, and the train, a [limit
 # cycle](../docs/glossary.md#limit-cycle). At the right edge a pair of complex eigenvalues of the
 # Jacobian (the matrix of the slopes' derivatives) gets a positive real part: small deviations grow
@@ -651,9 +651,9 @@ plt.show()
 # ### Exercise 4: Stop the train (10 min)
 #
 # The neuron starts at rest and gets `current` (6.5 to 9 µA/cm²) from t = 0. Find a pulse of 1 ms,
-# added to that current, after which it never fires again. Return when it starts (100 to 120 ms) and
-# its amplitude (-20 to 20 µA/cm²). The check watches until 600 ms. A layer runs hundreds of
-# attempts side by side, one neuron for each.
+# added to that current, after which the neuron never fires again. Return when the pulse starts (100
+# to 120 ms) and its amplitude (-20 to 20 µA/cm²). The check watches until 600 ms. A layer runs
+# hundreds of attempts side by side, one neuron for each.
 
 
 # %% tags=["exercise"]
@@ -743,9 +743,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike count, and the distance with tangents from autograd (orange).* The
-# count is a staircase: its derivative is 0 or does not exist. The distance has a slope everywhere
-# but at its goal, a factor of 1. Around 0.3 the spikes appear, but late, and the distance jumps up.
-# On this cliff the tangents point down although the distance rises; beyond it, they lead to the
+# count is a staircase: its derivative is 0 or does not exist. The distance has a slope except at
+# the goal, where the factor is 1. Around 0.3 the spikes appear, but late, and the distance jumps
+# up. On this cliff the tangents point down although the distance rises; beyond it, they lead to the
 # goal.
 #
 # Train all 120 values with Adam. Will spikes appear from silence?
@@ -801,7 +801,7 @@ plt.show()
 #
 # 1. Euler's method diverges once $dt > 2C/g$, and $g$ is largest within a spike. Exponential Euler
 #    is bounded for every `dt`; its error falls as $dt^2$.
-# 2. $m$ makes the upstroke; $h$ and $n$ end it, and neither can do so alone.
+# 2. $m$ makes the upstroke; $h$ and $n$ together end the spike, and neither can do so alone.
 # 3. The f-I curve starts at 51<!-- onset_rate 0.5 --> Hz: type II.
 # 4. At some currents firing and silence are both stable. A pulse can stop the train for good.
 # 5. A spike count has a gradient of 0. V(t) passes smoothly through each spike, so a loss on V(t)

@@ -107,7 +107,7 @@ def rates(layer, currents, time):
 # ## 1. Which variables can we drop?
 #
 # The Hodgkin-Huxley neuron has four: the potential $V$, the sodium gates $m$ and $h$, and the
-# potassium gate $n$. Look at the gates while it fires at 10 µA/cm².
+# potassium gate $n$. Look at the gates while the neuron fires at 10 µA/cm².
 
 # %%
 _, _, trace = full(constant([10.0], 200.0, dt), trace=True)
@@ -140,7 +140,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows $m$ beside its steady value $m_\infty(V)$, and $h$ against $n$ at each step
-# (blue) with a straight line fitted to it.* The gate $m$ is fast: it follows $m_\infty(V)$ within a
+# (blue) with a fitted straight line.* The gate $m$ is fast: it follows $m_\infty(V)$ within a
 # fraction of a millisecond. And $h$ and $n$ run together: $h \approx 0.87 - 1.07\,n$ to within
 # 0.054<!-- misfit 0.0005 -->, where $h$ spans 0.4.
 #
@@ -544,8 +544,8 @@ assert eigenvalues(highest, p).real.max() > 0
 # %% [markdown]
 # *The figure shows the fixed points at each current, stable (solid) or unstable (dotted; dot: two
 # of them merge), and the phase plane of the shifted neuron just below the dot.* Without the shift,
-# every current has one fixed point. With it, the branch folds back: left of the dot there is a
-# stable fixed point (filled) and an unstable one (white), a saddle. At
+# every current has one fixed point. With the shift, the branch folds back: left of the dot there is
+# a stable fixed point (filled) and an unstable one (white), a saddle. At
 # -4.32<!-- saddle_node 0.005 --> µA/cm² these two merge and vanish: a [saddle-node
 # bifurcation](../docs/glossary.md#saddle-node-bifurcation). (A third fixed point, unstable, lies at
 # a higher V, outside the figure.) Beyond, the neuron has to fire, even without a current. How fast?
@@ -590,9 +590,9 @@ plt.show()
 # ## 4. What does one variable keep?
 #
 # Where the fixed points merge, one eigenvalue is 0 and the other negative: $n$ follows V, and the
-# state creeps along one curve. Let $x$ be the distance along it. At the onset, $\dot x$ is zero at
-# $x = 0$, and so is its derivative with respect to $x$, because two zeros have become one. So the
-# first remaining term of its Taylor series is quadratic:
+# state creeps along one curve. Let $x$ be the distance along this curve. At the onset, $\dot x$ is
+# zero at $x = 0$, and so is its derivative with respect to $x$, because two zeros have become one.
+# So the first remaining term of its Taylor series is quadratic:
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
@@ -694,12 +694,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows four f-I curves from their onsets on, on linear and on double logarithmic axes.*
-# (A distance of 1 is 1 µA/cm² for the two neurons with channels, otherwise 0.1; the leaky neuron's
-# threshold is 1.) The quadratic neuron and the reduced one with the shift approach the slope 1/2
-# (the second only very close to its onset). Hodgkin-Huxley is flat: it jumps. The leaky neuron is
-# type I, but its rate rises so steeply that low rates are hard to see: to fire at 5 Hz with $\tau$
-# = 10 ms it needs a current that exceeds its threshold by 2<!-- billionths 0.5 --> parts in a
-# billion.
+# (On the axis, 1 stands for 1 µA/cm² for the two neurons with channels, and for 0.1 for the other
+# two; the leaky neuron's threshold is 1.) The quadratic neuron approaches the slope 1/2; so does
+# the reduced neuron with the shift, but only very close to its onset. Hodgkin-Huxley is flat: it
+# jumps. The leaky neuron is type I, but its rate rises so steeply that low rates are hard to see:
+# to fire at 5 Hz with $\tau$ = 10 ms it needs a current that exceeds its threshold by
+# 2<!-- billionths 0.5 --> parts in a billion.
 
 
 # %%
@@ -739,9 +739,9 @@ check.exponent(exponent)
 # %% [markdown]
 # ### Exercise 4: Classify a neuron (5 min)
 #
-# You get an f-I curve without noise: arrays of 100 increasing currents and of their rates, with
-# zeros below the onset. Is the neuron type I or II? (None of the curves is a leaky neuron's.) The
-# units of the neurons differ, so a fixed limit in Hz will not do.
+# You get an f-I curve without noise: an array of 100 increasing currents, and an array of their
+# rates, which are 0 below the onset. Is the neuron type I or II? (None of the curves is a leaky
+# neuron's.) The units of the neurons differ, so a fixed limit in Hz will not do.
 
 
 # %% tags=["exercise"]

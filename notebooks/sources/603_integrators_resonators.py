@@ -82,8 +82,8 @@ print(f"period {period_ms:.1f} ms; the oscillation decays with a time constant o
 # (From $z = i$ the damping takes Im z below 1, so the neuron fires only once.) Input acts on the
 # real part, which is like a current; the imaginary part is like a potential. $\omega$ sets how fast
 # $z$ rotates, the damping $\lambda$ how fast it decays. With $\omega = 0$ nothing reaches Im z, and
-# the real part alone obeys the equation of a leaky neuron with $\tau = 1/\lambda$. This is our
-# control: it does not rotate.
+# the real part alone obeys the equation of a leaky neuron with $\tau = 1/\lambda$. This control
+# neuron does not rotate.
 #
 # Start both neurons from a pulse of 1, without a threshold, and use [Euler's
 # method](../docs/glossary.md#eulers-method). With $dt$ = 5 ms, a period has 12.6 steps. What will
@@ -266,8 +266,8 @@ rf_response, _ = doublets(RF(damping=damping, omega=omega, **silent), "im", spac
 #
 # $$R_{LIF} = 1 + e^{-s/\tau}, \qquad R_{RF} = |1 + q|\; e^{(\lambda/\omega)\,\arg(1 + q)} .$$
 #
-# And with a threshold? Take pulses that each reach 75 % of it. Two such pulses fire the neuron
-# where the response is above 1/0.75 = 1.33.
+# And with a threshold? Take pulses that each reach 75 % of the threshold. Two such pulses fire the
+# neuron where the response is above 1/0.75 = 1.33.
 
 
 # %%
@@ -310,7 +310,7 @@ plt.show()
 # *The figure shows the response to two pulses against their spacing: formulas (lines), simulations
 # (dots), the response at which pulses of 75 % fire the neuron (dashed) and whole periods (dotted).
 # Below: which pairs fire.* The integrator's response only falls. The resonator's response falls to
-# 0.27<!-- half 0.01 --> at half a period, below that to a single pulse, and comes back to
+# 0.27<!-- half 0.01 --> at half a period, less than after a single pulse, and comes back to
 # 1.53<!-- whole 0.01 --> at a whole period. There the two curves touch: with the rotation complete,
 # only the decay is left. With these pulses the resonator fires for two ranges of spacings, with a
 # silent gap between them; the integrator for one range. **A rise anywhere reveals a resonator.**
@@ -567,7 +567,7 @@ plt.show()
 # *The figure shows the test with two pulses for the two published neurons; dotted: K's period, from
 # its eigenvalues.* L's response only falls, and K's rises again. K's matrix gives a period of
 # 41.0<!-- k_period 0.1 --> ms, and the published pair that fires it is 40 ms apart. (At a spacing
-# of 0 the $v^2$ term lifts both above 2.)
+# of 0 the $v^2$ term lifts both responses above 2.)
 #
 # ## 5. Does a pattern survive a finer grid?
 #
@@ -605,9 +605,9 @@ for column, name in zip(axes.T, broken, strict=True):
 plt.show()
 
 # %% [markdown]
-# *The figure shows three patterns as published (above) and with a tenth of the step (below); T's
-# block of colour is spikes too dense to tell apart, and the flat line after it a spike in every
-# step.*
+# *The figure shows three patterns as published (above) and with a tenth of the step (below); in T,
+# the block of colour is spikes too dense to tell apart, and the flat line after it means a spike in
+# every step.*
 #
 # - **P, bistability**: a first pulse starts a train, a second one should stop it. On the finer grid
 #   the train goes on.
@@ -687,8 +687,9 @@ if check.compare(compare):
 #    as the spacing approaches a whole period.
 # 3. After an inhibitory pulse the potential rebounds to $e^{-\pi\lambda/\omega}$ of its depth, half
 #    a period later. A resonator passes a band of frequencies about $2\lambda$ wide.
-# 4. Many published patterns change with a smaller step. At least Q and T lose what they are named
-#    after, and P needs its second pulse at another time. Rerun with smaller steps first.
+# 4. Many published patterns change with a smaller step. At least Q and T lose the behaviour that
+#    they are named after, and P needs its second pulse at another time. Rerun with smaller steps
+#    first.
 #
 # ## Further reading
 #

@@ -31,7 +31,7 @@
 #
 # After this lesson you can
 #
-# 1. write a step that the library accepts, and read its message when it does not,
+# 1. write a step that the library accepts, and read the message if the library refuses it,
 # 2. find the forward pass, the stored values and the chain rule in the generated source,
 # 3. check gradients against finite differences, and say where the two must disagree,
 # 4. train your neuron beside controls that could prove it unnecessary.
@@ -212,8 +212,9 @@ except RuntimeError as error:
 
 # %% [markdown]
 # One neuron works, but slowly, and the message says why. Three neurons fail: `if` decides for all
-# of them, but one may be above the knee and the next below. `torch.where` decides neuron by neuron.
-# (Give it tensors: from two Python numbers it makes float32, whatever the type of `v`.)
+# three, but one neuron may be above the knee and the next below. `torch.where` decides neuron by
+# neuron. (Give `torch.where` tensors: from two Python numbers it makes float32, whatever the type
+# of `v`.)
 
 
 # %%
@@ -253,9 +254,9 @@ except ValueError as error:
 # -1 & u \ge \alpha + y' \end{cases} \qquad y \leftarrow y - \mu\,(u + 1 - \sigma),$$
 #
 # where the $u$ on the right of both arrows is the *old* one, and $\alpha + y'$ is always positive.
-# The third case ends a spike: there $s = 1$, elsewhere 0, so $s$ is `spike` of the old $u$, whose
-# threshold may be a tensor. `p` has `alpha`, `mu` and `sigma`, and `state` has `u` and `y`. The
-# check also tries $u$ exactly at each border.
+# The third case ends a spike: there $s = 1$, elsewhere 0, so $s$ is `spike` of the old $u$. (The
+# threshold given to `spike` may be a tensor.) `p` has `alpha`, `mu` and `sigma`, and `state` has
+# `u` and `y`. The check also tries $u$ exactly at each border.
 
 
 # %% tags=["exercise"]
@@ -306,8 +307,8 @@ print(*innermost(source, "forward"), sep="\n")
 # %% [markdown]
 # `gt` and the first `where` are the choice of the leak; `add` brings the input and makes $h$; `ge`
 # and the `where` after it are the spike; `ne` and its `where` keep a NaN visible. If a backward
-# pass follows, the loop also keeps one number per step. That pass needs $h$, $s$ and the leak that
-# was chosen. Why is one number enough?
+# pass follows, the loop also keeps one number per step. The backward pass needs $h$, $s$ and the
+# leak that was chosen. Why is one number enough?
 #
 # <details><summary>Make a guess, then open</summary>
 # h gives s and v after the step. The h of the step before gives v before this step, and that v
@@ -319,8 +320,8 @@ print(*innermost(source, "forward"), sep="\n")
 # The backward loop runs from the last step to the first. Write one step of it, for many neurons:
 # given the gradient `g_s` of the spike and `g_v` of the potential after the step, return the
 # gradients of the input, of the potential before the step, of `decay` and of `decay_open`. `g_s`,
-# `g_v`, `x` and `v` are tensors of one shape, the others numbers. The reset is detached. The
-# surrogate derivative of the spike is $1/(1 + k\,|h - 1|)^2$, with $k$ = `slope`.
+# `g_v`, `x` and `v` are tensors of the same shape, the other arguments are numbers. The reset is
+# detached. The surrogate derivative of the spike is $1/(1 + k\,|h - 1|)^2$, with $k$ = `slope`.
 
 
 # %% tags=["exercise"]
@@ -510,9 +511,9 @@ plt.show()
 # defect: without it, silent neurons could not learn.
 #
 # Without a replacement derivative, a parameter that acts only through a jump gets no gradient.
-# `spike` replaces the derivative at the threshold, but nothing replaces that of the `where` at the
-# knee, so `knee` cannot be learned. In a step of your own, look for parameters that stand only in
-# conditions.
+# `spike` replaces the derivative at the threshold, but nothing replaces the derivative of the
+# `where` at the knee, so `knee` cannot be learned. In a step of your own, look for parameters that
+# stand only in conditions.
 #
 # ### Exercise 3: Make the knee learnable (8 min)
 #

@@ -409,9 +409,9 @@ assert per_step > 1.1
 # ### Exercise 4: Keep the gradient steady (5 min)
 #
 # Return a recurrent layer through which the gradient neither explodes nor vanishes within 80 steps:
-# in the first steps it must be between a millionth and 100 times its size in the last. The neurons
-# must still affect each other. `surrogate=` takes a name from `jarvis.SURROGATES` (301 shows them),
-# and `layer.weight` are the recurrent weights, initially within $\pm 1/\sqrt{n}$.
+# in the first steps it must be between a millionth and 100 times its size in the last step. The
+# neurons must still affect each other. `surrogate=` takes a name from `jarvis.SURROGATES` (301
+# shows them), and `layer.weight` are the recurrent weights, initially within $\pm 1/\sqrt{n}$.
 
 
 # %% tags=["exercise"]
@@ -586,7 +586,7 @@ assert kept_real < 1e-17
 # | symptom | look at | cause | repair |
 # |---|---|---|---|
 # | loss stops at the labels' entropy | rates fall from layer to layer | weights too small for sparse input | scale each layer to a rate |
-# | the same | rates are 1 | all weights positive | draw them with mean 0 and a size of $1/\sqrt{n}$ |
+# | loss stops at the labels' entropy | rates are 1 | all weights positive | draw them with mean 0 and a size of $1/\sqrt{n}$ |
 # | few spikes, vanishing gradient, in a task with memory | tau against dt | a decay factor used as tau | $\tau = -\Delta t/\ln\beta$ |
 # | NaN after a few batches | gradient by step | a surrogate of 1 everywhere, in a recurrent network | a narrow surrogate (weights within $\pm 1/\sqrt{n}$ are not enough) |
 # | loss fine, gradient NaN | which layers are NaN | overflow in the surrogate | rewrite the formula |

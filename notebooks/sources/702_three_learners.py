@@ -265,8 +265,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows all hidden spikes of one network of each kind for the same validation picture.*
-# The surrogate network sends several hundred; its loss does not penalise them. The exact network
-# decides in the middle of the picture (dashed).
+# The surrogate network sends several hundred spikes; its loss does not penalise spikes. The exact
+# network decides in the middle of the picture (dashed).
 #
 # ## 2. Is the difference real?
 #
@@ -307,7 +307,7 @@ for name, values in answers.items():
 
 # %% [markdown]
 # Surrogate 97.8<!-- digits_surrogate 0.2 --> %, exact 96.4<!-- digits_exact 0.2 --> %: is a
-# surrogate gradient better than an exact one? The difference is five pictures of 360. Would the
+# surrogate gradient better than an exact one? That is five pictures out of 360. Would the
 # difference remain with other test pictures or other initial weights?
 #
 # The *bootstrap* estimates this. It draws 360 of the 360 pictures and 5 of the 5 networks, with
@@ -440,7 +440,7 @@ plt.show()
 # | linear read-out | −1.6<!-- digits_d_linear 0.2 --> [−3.3<!-- digits_l_linear 0.3 -->, 0.1<!-- digits_h_linear 0.3 -->] | −5.1<!-- mnist_d_linear 0.3 --> [−5.6<!-- mnist_l_linear 0.4 -->, −4.6<!-- mnist_h_linear 0.4 -->] |
 # | STDP | −3.2<!-- digits_d_STDP 0.2 --> [−5.4<!-- digits_l_STDP 0.3 -->, −1.1<!-- digits_h_STDP 0.3 -->] | −9.6<!-- mnist_d_STDP 0.4 --> [−10.2<!-- mnist_l_STDP 0.5 -->, −8.9<!-- mnist_h_STDP 0.5 -->] |
 #
-# This task separates the surrogate network from the dense one, and not only because it has more
+# This task separates the surrogate network from the dense one, and not only because MNIST has more
 # test pictures: every difference is larger than on the digits, and three of the four lie outside
 # the intervals of section 2. An interval covers other pictures of the same kind, not another task.
 #
@@ -548,7 +548,7 @@ for a, b, joules, words in tables:
 #
 # A layer has `n_in` inputs; its neurons have `n_states` state variables each, which are updated in
 # each of `n_steps` steps. An addition costs `add` pJ, a multiplication `multiply` pJ; a
-# multiply-add and an update cost the sum of both. Return the number of spikes per input, over all
+# multiply-add costs the sum, and so does an update. Return the number of spikes per input, over all
 # steps, at which the spiking layer costs as much as a dense one. (If the updates alone cost more,
 # return 0.)
 
@@ -692,7 +692,8 @@ if mnist is not None or not full_run:
 #    pictures** all three spiking learners are.
 # 4. **Cost** is additions *and* updates *and* memory access.
 # 5. **Noise**: STDP fails when spikes are lost, the exact network falls further behind under all
-#    three kinds, and the surrogate network is about as robust as the dense one, or more so.
+#    three kinds of noise, and the surrogate network is about as robust as the dense one, or more
+#    so.
 #
 # ## Further reading
 #

@@ -264,9 +264,9 @@ assert not full_run or power_indexed > 1.4 > 1.3 > power_unbound > 0.7
 # *The figure shows the time of both loops, measured anew.* For the longest sequences the time of
 # `x[t]` grows as T to the power 1.7<!-- power_indexed 0.4 -->, that of `unbind` as T to the power
 # 1.0<!-- power_unbound 0.2 -->. The first power is below 2 because part of the time is proportional
-# to T. The bytes show it exactly: with `x[t]` the backward pass writes 8<!-- per_step 0.1 --> more
-# bytes per element for every additional step; with `unbind` it writes 40<!-- unbind_bytes 1 -->
-# bytes at any T.
+# to T. The bytes show the two powers exactly: with `x[t]` the backward pass writes
+# 8<!-- per_step 0.1 --> more bytes per element for every additional step; with `unbind` it writes
+# 40<!-- unbind_bytes 1 --> bytes at any T.
 #
 # ### Exercise 1: Where does indexing cost ten times? (5 min)
 #
@@ -483,7 +483,7 @@ assert not full_run or order > waiting > 2
 #
 # $$h_t = a\,v_{t-1} + x_t,\qquad s_t = [h_t \ge 1],\qquad v_t = h_t - s_t ,$$
 #
-# where the bracket is 1 if it is true, else 0. The reset is detached, so
+# where the bracket is 1 if the condition holds, else 0. The reset is detached, so
 # $\partial v_t/\partial h_t = 1$, and the surrogate stands for $\partial s_t/\partial h_t$. A bar
 # marks the gradient of the loss with respect to a variable. From the last step to the first:
 #
@@ -666,7 +666,7 @@ if full_run:
 #
 # Neither run is wrong, so "the same spikes in float32" is no test of a loop. Instead:
 #
-# - compare spikes exactly in **float64**, where such an event is about $2^{29}$ times rarer,
+# - compare spikes exactly in **float64**, where such a difference is about $2^{29}$ times rarer,
 # - in float32 compare short runs, or rates and losses,
 # - compare gradients only where the spikes agree.
 #

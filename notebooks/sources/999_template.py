@@ -132,7 +132,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows a neuron that starts above its threshold (dashed), without input.* Euler's
-# method has passed 3 after 50<!-- late 0.1 --> ms, two steps late; the closed form passes it at
+# method has passed 3 after 50<!-- late 0.1 --> ms, two steps late; the closed form passes 3 at
 # 39.85<!-- upstroke 0.01 --> ms. So the step is $h = q v / (1 - (1-q)\,v) + x$, with
 # $q = e^{-dt/\tau_m}$. The input, $x = I\,dt/\tau_m$, is added at the end of the step, which is
 # accurate only for small $dt$. A $v$ of $1/(1-q)$ or more becomes infinite within the step.

@@ -191,6 +191,6 @@ assert layer(x)[0][round(150 / dt) :].sum() == 0
 
 # %% [markdown]
 # *The figure shows the pulses that stop the train at 8 µA/cm² (grey), the one that we take
-# (orange), and what it does.* The train is a cycle around the fixed point. The pulse has to land
-# the neuron close enough to that point: by excitation at one phase of the cycle, or by inhibition
-# at another.
+# (orange), and what it does.* The train is a cycle around the fixed point. The pulse has to bring
+# the neuron close enough to the fixed point: by excitation at one phase of the cycle, or by
+# inhibition at another.

@@ -75,8 +75,8 @@ TwoLeak = define(two_leak_step, TwoLeakParams, TwoLeakState, rest=lambda p: TwoL
 #
 # The third case is the spike, so `spike(u, border)` decides it. The first case needs care:
 # `torch.where` computes *both* sides for all neurons, and 1/(1 - u) is infinite for u = 1. That
-# value is thrown away, but on the way back infinity times 0 is NaN. So bound u where it is not
-# meant to be above 0.
+# value is thrown away, but on the way back infinity times 0 is NaN. So clamp u at 0 in the
+# first case.
 
 
 # %%
