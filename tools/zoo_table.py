@@ -134,7 +134,7 @@ def _shown(values: list[float], scale: float, digits: int) -> str:
 
 def table(dataset: str) -> str:
     """One row per neuron, in the order of the zoo."""
-    rows = ["| neuron | test accuracy, % | spikes | additions | updates | CPU time of LIF |",
+    rows = ["| neuron | test accuracy, % | spikes | additions | updates | CPU time, LIF = 1 |",
             "|---|---|---|---|---|---|"]  # fmt: skip
     lif = kept(dataset, "lif")["runs"]
     for neuron in (*trainable(), *DENSE):

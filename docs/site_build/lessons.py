@@ -180,7 +180,7 @@ def run_links(name: str, repository: str) -> str:
 
 
 def site_link(target: str) -> str | None:
-    """The target on the site of a lesson's link; None if the site does not contain it."""
+    """A lesson's link as an address on the site; None if the site does not contain the target."""
     path, _, anchor = target.partition("#")
     if ":" in target or not path:
         return target

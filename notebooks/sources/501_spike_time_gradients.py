@@ -211,7 +211,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the spike time near the smallest weight, and the size of its derivative on
 # logarithmic scales.* The curve ends at a finite time, $\tau\ln 2 = 6.9$ ms, and its slope grows
-# without bound, as one over the square root of the distance from the smallest weight.
+# without bound, in inverse proportion to the square root of the distance from the smallest weight.
 #
 # A spike that is about to disappear has a huge gradient, so training needs a bound (`min_slope` of
 # `FirstSpikeParams`, or clipping). A missing spike has **no gradient**: no exact gradient of a
@@ -362,8 +362,8 @@ assert math.isclose(g_d1 + g_d2, 1.0)
 # it logs the decay $y$ since the previous event, the neuron and the number of the spike; for a
 # neuron's own spike also the slopes $\dot v^-$ and $\dot v^+$. `w` and `d` have a row per sender
 # (inputs first) and a column per neuron. The backward pass is the code of section 5 in a loop.
-# `pull` holds $\partial L/\partial t$ of every spike; each arrival adds its $g$ to the entry of its
-# spike.
+# `pull` has an entry for each spike, $\partial L/\partial t$, to which every arrival of this spike
+# adds its $g$.
 
 
 # %%
@@ -412,7 +412,7 @@ plt.show()
 #
 # The loss is a randomly weighted sum of the neurons' spike times. To test its gradient, change each
 # of the 15 weights, 15 delays and 3 input times a little, and simulate again. (The first three
-# entries of the `pull` that `adjoint` returns are the derivatives with respect to the input times.)
+# entries of the `pull` that `adjoint` returns belong to the input times.)
 
 # %%
 pull = np.concatenate([np.zeros(3), rng.normal(size=n_out)])
@@ -459,8 +459,8 @@ plt.show()
 #
 # Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. The table in section 4 is
 # for $c = 0$. Derive the backward step for any $c$: from $\lambda_v$ and $\lambda_I$ just after the
-# spike, its `pull` $\partial L/\partial t$, and the slopes $\dot v^-$ (`before`) and $\dot v^+$
-# (`after`), find $\lambda_v$ just before the spike, and $\partial L/\partial c$.
+# spike, the spike's `pull` $\partial L/\partial t$, and the slopes $\dot v^-$ (`before`) and
+# $\dot v^+$ (`after`), find $\lambda_v$ just before the spike, and $\partial L/\partial c$.
 
 
 # %% tags=["exercise"]

@@ -216,7 +216,7 @@ plt.show()
 # ### A fairer loss
 #
 # Compare whole spike trains, each filtered with an exponential of 3 ms (van Rossum 2001). Take 60
-# neurons with 20 inputs each and random weights. The target of a neuron is the spike train that it
+# neurons with 20 inputs each and random weights. The target is the spike train that the same neuron
 # sends at slightly different weights. All neurons have as many spikes as their targets, so only
 # spike times have to change. The exact gradient is computed as in 501, the surrogate gradient on
 # the grid, with and without a detached reset. How often do their signs agree?
@@ -332,9 +332,9 @@ plt.show()
 # its box is a line close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid
 # a reset lasts to the end of its step, so each spike delays the next ones.)
 #
-# Surrogates trained every network of part 3. They answer a different question, *would one more
-# spike help?*, and so they can create spikes, which the exact gradient cannot. But as derivatives
-# of a spike **time** surrogates have the wrong size and often the wrong sign.
+# Surrogates trained every network of part 3. Surrogates answer a different question, *would one
+# more spike help?* So they can create spikes; the exact gradient cannot. But as derivatives of a
+# spike **time** surrogates have the wrong size and often the wrong sign.
 #
 # ## 3. The exact gradient on a grid
 #

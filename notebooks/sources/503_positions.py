@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Let a distance be a delay
 #
-# A spike needs time to travel. If it travels one unit of length per millisecond, the position of a
-# neuron determines when each spike arrives. A neuron with a thousand synapses then learns three
+# A spike needs time to travel. If spikes travel one unit of length per millisecond, the position of
+# a neuron determines when each spike arrives. A neuron with a thousand synapses then learns three
 # coordinates instead of a thousand delays. You move one neuron, with fixed weights, through a plane
 # until it solves a task. Then you ask: does it help to **learn** the delays, or would any delays
 # do?
@@ -112,7 +112,7 @@ check.position_gradient(position_gradient)
 # ### Exercise 2: Predict the position (4 min)
 #
 # Two inputs lie on a line, at x = 0 and x = `gap` (ms). The left input spikes `lag` ms before the
-# right input. At which x between them do both spikes arrive at the same time?
+# right input. At which x between the inputs do both spikes arrive at the same time?
 
 
 # %% tags=["exercise"]
@@ -201,8 +201,8 @@ plt.show()
 #
 # ### Exercise 3: Which delays are possible? (5 min)
 #
-# Two senders lie `gap` ms apart in the plane. Is there a position whose delays from them are `d1`
-# and `d2`? (Leave out the 0.01.)
+# Two senders lie `gap` ms apart in the plane. Is there a position with the delays `d1` and `d2`
+# from these senders? (Leave out the 0.01.)
 
 
 # %% tags=["exercise"]
@@ -428,7 +428,7 @@ print(f"a neuron moved by {moved:.2f} ms on average")
 
 # %% [markdown]
 # *The figure shows the layout of one network with learned positions: marks are neurons after
-# training, and lines lead back to their initial positions.*
+# training, and lines lead back to the initial positions.*
 #
 # [results/yinyang](../results/yinyang) has runs of larger networks with learned delays, of 300
 # epochs each.
@@ -461,7 +461,7 @@ assert all(sixty[net] > 98 for net in kept)
 # *The figure shows the test accuracy of these networks: lines are medians, dots single runs.* With
 # 10 hidden neurons, the worst kind with delays is 1.0<!-- behind 0.1 --> points ahead of no delays;
 # with 15 to 60 neurons, 0.0 to 0.7 points, without a clear trend. These runs have no frozen
-# control, so they do not show how much of the lead is due to learning.
+# control, so they do not show how much of this lead comes from learning.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}

@@ -229,9 +229,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows what two neurons hear of each sweep (above), and their potential (below, without
-# a reset).* The right neuron hears the up-sweep at one moment and crosses the threshold; it hears
-# the down-sweep spread over 60 ms, without effect. All weights are equal: the neurons tell the
-# sweeps apart by *where they are*.
+# a reset).* The right neuron hears the up-sweep at one moment and crosses the threshold; the
+# down-sweep reaches it spread over 60 ms, without effect. All weights are equal: the neurons tell
+# the sweeps apart by *where they are*.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 side = 121 if full_run else 21
@@ -307,7 +307,8 @@ assert not on_shd or naive[2] > 2 * first_loss
 # below 1. These neurons fire at 353<!-- naive_hz 5 --> Hz. The [loss](../docs/glossary.md#loss) is
 # 18.4<!-- naive_loss 1 --> nats: the network is confidently wrong, because the read-out was made
 # for counts at 20 Hz. And the counts of two neurons correlate by 1.00<!-- naive_alike 0.01 -->:
-# every neuron sums all channels with positive weights, so all of them count how loud a word is.
+# every neuron sums all channels with positive weights, so every neuron measures how loud the word
+# is.
 #
 # ### Exercise 2: Find the factor (6 min)
 #
@@ -485,7 +486,7 @@ gap = on_train[:, -1].mean() - accuracy["scaled, signs"]
 # 4.5<!-- signs_high 0.3 -->.
 #
 # Training accuracy is taken while the network learns, on shifted words, so it is lower at first. In
-# the end it is 11<!-- gap 1 --> points higher: there is some
+# the end, training accuracy is 11<!-- gap 1 --> points higher: there is some
 # [overfitting](../docs/glossary.md#overfitting) to the few voices. Some confused words sound alike
 # ("drei" and "five"), others do not ("zero" and "sechs").
 #
@@ -579,8 +580,8 @@ if full_run and as_stated:
 # %% [markdown]
 # *The figure shows how many words each reader recognises: as spoken, moved to the end, and
 # backwards; the network has one dot per seed.* Counts do not notice that a word runs backwards.
-# (Late words lose 1 % of their spikes, so their counts differ a little.) The windows fall to chance
-# or below: they fail because the word has moved, whatever its order. The networks recognise
+# (Late words lose 1 % of their spikes, so their counts differ a little.) Readers of windows fall to
+# chance or below: they fail on any word that has moved, whatever the order. The networks recognise
 # 61.2<!-- later 0.1 --> % of the late words and 31.7<!-- backwards 0.1 --> % of the backwards
 # words. So most of what the networks lose on backwards words is due to the order.
 #

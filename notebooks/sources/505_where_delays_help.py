@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Find out whether learning delays helps
 #
-# Suppose that a network with learned delays beats one without. That one difference mixes two
-# questions: does it help to *have* delays, and does it help to *learn* them? You separate the two
-# on spoken digits, with six kinds of networks that store about equally many numbers (weights and
-# delays, learned or not).
+# Suppose that a network with learned delays beats a network without delays. This difference mixes
+# two questions: does it help to *have* delays, and does it help to *learn* them? You separate these
+# questions on spoken digits, with six kinds of networks that store about equally many numbers
+# (weights and delays, learned or not).
 #
 # **Time.** 50 minutes for you, 3 minutes for the machine.
 #
@@ -254,8 +254,8 @@ assert moved("positions, frozen") == 0
 # ### Exercise 2: Put an interval on a difference (8 min)
 #
 # `a` and `b` say which of N words two networks got right (bool: convert them to float). Draw N
-# words with replacement, `draws` times, and each time take the mean of a - b. Return the two values
-# between which the middle 95 % of these means lie.
+# words with replacement, `draws` times, and each time take the mean of a - b. Return the bounds of
+# the middle 95 % of these means.
 
 
 # %% tags=["exercise"]
@@ -308,9 +308,9 @@ plt.show()
 #
 # ### Exercise 3: Say what follows (5 min)
 #
-# An interval that contains 0 does not show that there is no difference. Only a short interval
-# around 0 shows that the difference, if any, is too small to matter. Say beforehand which
-# difference would matter to you, and decide, in this order:
+# An interval that contains 0 does not prove the difference to be 0. Only a short interval around 0
+# shows that the difference, if any, is too small to matter. Say beforehand which difference would
+# matter to you, and decide, in this order:
 #
 # 1. the whole interval lies between `-matters` and `matters`: "too small to matter",
 # 2. the whole interval lies above 0: "helps"; below 0: "hurts",
@@ -389,7 +389,7 @@ if check.shuffled(shuffled):
 
 # %% [markdown]
 # Positions allow changes of several sizes: add noise to each coordinate, let the hidden neurons
-# exchange their positions, or put everything into one point, which leaves almost no delays.
+# exchange their positions, or put everything into one point, which removes nearly all delays.
 #
 # **And the control?** If the fall shows that the delays had to be *learned*, then it should not
 # happen to networks whose delays were never learned.
@@ -449,14 +449,14 @@ if full_run and as_stated:
 
 # %% [markdown]
 # *The figure shows the accuracy of three networks with learned positions (filled) and three with
-# frozen ones (hollow), after their positions were changed and nothing was learned again.*
+# frozen positions (hollow), after the positions were changed, without further learning.*
 #
 # Noise of 5 ms costs little: no position has to be exact. With all neurons in one point, networks
 # with learned positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were
 # never learned keep 41.7<!-- point_frozen 0.1 --> %. *Both* kinds fall far below networks that were
 # trained without delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to
-# be learned nor that delays are needed. Whether a network *needs* delays is answered only by
-# training one without them.
+# be learned nor that delays are needed. Only training a network without delays answers whether
+# delays are *needed*.
 #
 # Learned positions suffer more from every larger change: 20 ms of noise leaves
 # 63.1<!-- noise20_frozen 0.1 --> % with frozen positions, and 56.6<!-- noise20_learned 0.1 --> %
@@ -513,7 +513,7 @@ for name, (a, b) in list(pairs.items())[:4]:
 # 6.8<!-- 503_positions:positions_gain 0.3 --> points, and random positions alone no measurable
 # gain. On Yin-Yang a hidden neuron has four input synapses, so four random delays are all it gets.
 # On spoken words a neuron has 700 input synapses, with delays of all lengths, and the *weights* can
-# choose among them. That is an explanation, not a result; it predicts that learning delays helps
+# choose among them. This is an explanation, not a result; if it is right, learning delays helps
 # more with fewer inputs.
 #
 # The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little
@@ -522,7 +522,7 @@ for name, (a, b) in list(pairs.items())[:4]:
 # instead of 45), so this does not test the explanation.
 #
 # Hammouamri et al. (2024) trained larger feed-forward networks on these words, with another method
-# and the same control. They found that fixed random delays help, and that learning them helps even
+# and the same control. In their networks, fixed random delays help, and learned delays help even
 # more.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}

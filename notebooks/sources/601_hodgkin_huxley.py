@@ -129,8 +129,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows where V settles as sodium channels open, with few (solid) and many (dashed)
-# potassium channels open.* Sodium channels take V up, potassium channels bring it down. That is a
-# spike, if something opens them in this order.
+# potassium channels open.* Sodium channels take V up, potassium channels bring it down. The result
+# is a spike, if something opens first the sodium and then the potassium channels.
 #
 # ## 2. What opens a channel?
 #
@@ -424,10 +424,10 @@ plt.show()
 # As a test, hold one gate at its resting value and leave the others free. If $m$ causes the
 # upstroke, there should be no spike when $m$ is held. And the downstroke: does it take $h$ or $n$?
 #
-# <details><summary>Make a guess, then open</summary>
-# Both. With h held, sodium keeps flowing against the open potassium channels. With n held, some
-# sodium channels stay open, and only the leak and the few potassium channels that are open at rest
-# oppose them. V stays up in both cases.
+# <details><summary>Make a guess, then open</summary> Both. With h held, sodium keeps flowing
+# against the open potassium channels. With n held, some sodium channels stay open, and only the
+# leak and the few potassium channels that are open at rest oppose the sodium. V stays up in both
+# cases.
 # </details>
 
 
@@ -589,8 +589,8 @@ plt.show()
 #
 # At 8 µA/cm² a neuron fires for ever if it starts from its resting state, the [fixed
 # point](../docs/glossary.md#fixed-point) without input (all slopes are 0). At 8 µA/cm² the fixed
-# point lies elsewhere (`hodgkin_huxley_rest` finds it). Start the neuron there and push it by 0.1
-# mV. Does it fire?
+# point lies elsewhere (`hodgkin_huxley_rest` finds it). Start the neuron at this fixed point and
+# push V by 0.1 mV. Does it fire?
 #
 # <details><summary>Make a guess, then open</summary>
 # If the fixed point is stable, V returns to it and the neuron never fires.
@@ -745,8 +745,8 @@ plt.show()
 # *The figure shows the spike count, and the distance with tangents from autograd (orange).* The
 # count is a staircase: its derivative is 0 or does not exist. The distance has a slope except at
 # the goal, where the factor is 1. Around 0.3 the spikes appear, but late, and the distance jumps
-# up. On this cliff the tangents point down although the distance rises; beyond it, they lead to the
-# goal.
+# up. On this cliff the tangents point down although the distance rises; beyond the cliff they lead
+# to the goal.
 #
 # Train all 120 values with Adam. Will spikes appear from silence?
 

@@ -15,7 +15,7 @@
 #
 # You reduce the [Hodgkin-Huxley model](../docs/glossary.md#hodgkin-huxley-model) until one variable
 # is left, and see at each step what is kept. On the way you find out why some neurons start to fire
-# at 50 spikes per second and others as slowly as you like: it depends on *how their resting state
+# at 50 spikes per second and others as slowly as you like. What decides is *how the resting state
 # loses its stability*.
 #
 # **Time.** 65 minutes for you, 40 seconds for the machine.
@@ -415,8 +415,8 @@ assert loses_fast > onset_fast > 2 * onset_2
 
 # %% [markdown]
 # Potassium and the inactivation of sodium now follow V almost at once, and stop the upstroke at its
-# start. An oscillation needs feedback that comes **too late**: a fast variable that runs away, and
-# a slow one that brings it back.
+# start. An oscillation needs feedback that comes **too late**: a fast variable runs away, and a
+# slow variable brings it back.
 #
 # ### The simplest curves of that shape: FitzHugh-Nagumo
 #
@@ -471,8 +471,8 @@ plt.show()
 #
 # ### Exercise 1: Find where it falls silent again (6 min)
 #
-# Set the trace of the Jacobian to zero, take the solution at the higher $v$, and return the current
-# for which this $v$ is the fixed point. (The check uses other parameters than the run above.)
+# Set the trace of the Jacobian to zero, take the higher solution $v$, and return the current at
+# which this $v$ is the fixed point. (The check uses other parameters than the run above.)
 
 
 # %% tags=["exercise"]
@@ -579,10 +579,10 @@ plt.show()
 # were: their **ghost**. What decides is not the number of variables, but how the fixed point loses
 # its stability:
 #
-# - by a **Hopf bifurcation**: the fixed point stays, but deviations grow. The cycle goes around it
-#   and has no slow place, so the lowest rate is well above 0: type II. (The cycle exists before the
-#   bifurcation: from the old resting state the neuron jumps onto it at 5.01 µA/cm², from the fixed
-#   point itself only at 7.10.)
+# - by a **Hopf bifurcation**: the fixed point stays, but deviations grow. The cycle goes around the
+#   fixed point and has no slow place, so the lowest rate is well above 0: type II. (The cycle
+#   exists before the bifurcation: from the old resting state the neuron jumps onto it at 5.01
+#   µA/cm², from the fixed point itself only at 7.10.)
 # - by a **saddle-node** that lies on the path of the spike: the fixed point vanishes. Every cycle
 #   then has to pass the slow place, so firing begins at 0 Hz: type I. (If the saddle-node lies
 #   elsewhere, firing can begin abruptly.)
@@ -590,9 +590,9 @@ plt.show()
 # ## 4. What does one variable keep?
 #
 # Where the fixed points merge, one eigenvalue is 0 and the other negative: $n$ follows V, and the
-# state creeps along one curve. Let $x$ be the distance along this curve. At the onset, $\dot x$ is
-# zero at $x = 0$, and so is its derivative with respect to $x$, because two zeros have become one.
-# So the first remaining term of its Taylor series is quadratic:
+# state creeps along one curve. Let $x$ be the distance along this curve. At the onset, two zeros of
+# $\dot x$ have merged at $x = 0$, so the derivative of $\dot x$ with respect to $x$ is zero there,
+# too. So the first remaining term of the Taylor series of $\dot x$ is quadratic:
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
@@ -698,7 +698,7 @@ plt.show()
 # two; the leaky neuron's threshold is 1.) The quadratic neuron approaches the slope 1/2; so does
 # the reduced neuron with the shift, but only very close to its onset. Hodgkin-Huxley is flat: it
 # jumps. The leaky neuron is type I, but its rate rises so steeply that low rates are hard to see:
-# to fire at 5 Hz with $\tau$ = 10 ms it needs a current that exceeds its threshold by
+# to fire at 5 Hz with $\tau$ = 10 ms, the neuron needs a current that exceeds the threshold by
 # 2<!-- billionths 0.5 --> parts in a billion.
 
 
@@ -761,7 +761,7 @@ check.neuron_type(neuron_type)
 # 2. A neuron whose fixed point loses its stability at a Hopf bifurcation jumps onto a cycle without
 #    a slow place: type II. At a saddle-node on the cycle two fixed points vanish and leave a slow
 #    place: type I. Shifting the curves of $n$ turns type II into type I.
-# 3. Near a saddle-node every neuron is a quadratic one, and its rate follows without a free
+# 3. Near a saddle-node every neuron is a quadratic neuron, and the rate follows without a free
 #    parameter.
 # 4. The exponent at the onset is 1/2 at a saddle-node. A type II neuron jumps; the leaky neuron's
 #    logarithm looks almost like a jump.

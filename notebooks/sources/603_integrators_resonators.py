@@ -14,9 +14,9 @@
 # # Tell an integrator from a resonator
 #
 # Some neurons add up their inputs; others wait for the right rhythm. You build a test with two
-# pulses that separates them, step a resonator by hand, make it fire by inhibition, and apply the
-# test to published models. Then you rerun published firing patterns on a finer time grid and see
-# what survives.
+# pulses that tells these neurons apart. You step a resonator by hand, make it fire by inhibition,
+# and apply the test to published models. Then you rerun published firing patterns on a finer time
+# grid and see what survives.
 #
 # **Time.** 60 minutes for you, 15 seconds for the machine.
 #
@@ -178,7 +178,7 @@ print(f"a pulse of 1 lifts Im z by {neuron.values.pulse_peak:.4f} at most")
 # **When is Euler's method stable?** When $|1 + dt\,(-\lambda + i\omega)|$ is below 1. With $dt$ = 5
 # ms that needs a $\lambda$ above 0.0268<!-- p 0.0001 --> per ms, so our damping of 0.01 is too
 # weak. (The *balanced* resonate-and-fire neuron of Higuchi et al. 2024 keeps Euler's method on
-# purpose, and adds this much damping: the integration scheme is part of the model.)
+# purpose, and adds enough damping for this: the integration scheme is part of the model.)
 #
 # ### Exercise 1: Find the largest step of Euler's method (5 min)
 #
@@ -311,9 +311,10 @@ plt.show()
 # (dots), the response at which pulses of 75 % fire the neuron (dashed) and whole periods (dotted).
 # Below: which pairs fire.* The integrator's response only falls. The resonator's response falls to
 # 0.27<!-- half 0.01 --> at half a period, less than after a single pulse, and comes back to
-# 1.53<!-- whole 0.01 --> at a whole period. There the two curves touch: with the rotation complete,
-# only the decay is left. With these pulses the resonator fires for two ranges of spacings, with a
-# silent gap between them; the integrator for one range. **A rise anywhere reveals a resonator.**
+# 1.53<!-- whole 0.01 --> at a whole period. There the curve touches the integrator's: the rotation
+# is complete, and only the decay is left. With these pulses the resonator fires for two ranges of
+# spacings, with a silent gap between them; the integrator for one range. **A rise anywhere reveals
+# a resonator.**
 #
 # ### Exercise 3: Classify an unknown neuron (5 min)
 #
@@ -377,7 +378,7 @@ plt.show()
 # In half a period the amplitude decays to $e^{-\pi\lambda/\omega}$, which is
 # 0.7304<!-- rebound 0.0001 -->: the height of the rebound relative to the depth before. The
 # stronger pulse reaches the threshold. In a leaky neuron, inhibition can only prevent spikes; in a
-# resonator it can cause one, a [rebound spike](../docs/glossary.md#rebound-spike).
+# resonator it can cause a spike, a [rebound spike](../docs/glossary.md#rebound-spike).
 #
 # ### Exercise 4: Find the weakest inhibition that fires (5 min)
 #
@@ -521,14 +522,14 @@ plt.show()
 # and T during it; in O, a pulse that fails alone succeeds after inhibition. (G and H, class 1 and
 # 2, are type I and II of [602](602_reduction.ipynb).)
 #
-# K and L (orange) are called resonator and integrator. Does our test agree? Give them pairs of
-# pulses that are too weak to fire them. Close to the resting potential, small changes of $(v, u)$
-# follow a linear equation with the matrix
+# K and L (orange) are called resonator and integrator. Does our test agree? Give both neurons pairs
+# of pulses that are too weak to make them fire. Close to the resting potential, small changes of
+# $(v, u)$ follow a linear equation with the matrix
 #
 # $$\begin{pmatrix} 0.08\,v + 5 & -1 \\ a\,b & -a \end{pmatrix}$$
 #
-# (in L, 4.1 takes the place of 5). If its eigenvalues are complex, they are the
-# $-\lambda \pm i\omega$ of a resonator. If they are real, the neuron cannot oscillate.
+# (in L, 4.1 takes the place of 5). If the eigenvalues of this matrix are complex, they are the
+# $-\lambda \pm i\omega$ of a resonator. With real eigenvalues the neuron cannot oscillate.
 
 # %%
 k_set, l_set = (IZHIKEVICH_PATTERNS[name] for name in ("resonator", "integrator"))
@@ -573,8 +574,8 @@ plt.show()
 #
 # The twenty patterns were made by Euler's method, with steps of 0.1 to 0.5 ms. With these steps
 # nothing diverges, but are the patterns right? A pattern of the *equations* should stay when the
-# step gets smaller. Take three and count their spikes with the published step, and with 1/10, 1/20
-# and 1/40 of it.
+# step gets smaller. Take three patterns and count the spikes with the published step, and with
+# 1/10, 1/20 and 1/40 of this step.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 broken = ("bistability", "depolarizing_afterpotential", "inhibition_induced_bursting")
@@ -650,7 +651,7 @@ assert stops[0.025]
 # parameters do not show the pattern with smaller steps.
 #
 # If a result changes when you halve the step, keep halving until it no longer changes; only then
-# does it belong to the equations.
+# does the result belong to the equations.
 #
 # ### Exercise 5: Find more of them (4 min)
 #

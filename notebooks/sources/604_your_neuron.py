@@ -184,8 +184,8 @@ for bad in (dict(tau_open=-5.0), dict(knee=1.5)):
 # %% [markdown]
 # ### A first attempt
 #
-# The step is the plain Python one, with the parameters' names. We run it for one neuron, then for
-# three. What will happen?
+# The step is the plain Python one, with the parameters' names. We run the step for one neuron, then
+# for three. What will happen?
 
 
 # %%
@@ -247,8 +247,8 @@ except ValueError as error:
 # %% [markdown]
 # ### Exercise 1: Write a neuron that bursts (8 min)
 #
-# In the bursting neuron of Rulkov (2002), a fast variable $u$ makes the spikes and a slow one, $y$,
-# switches them on and off. With the input $x$ added to $y$, as $y' = y + x$:
+# In the bursting neuron of Rulkov (2002), a fast variable $u$ makes the spikes, and a slow variable
+# $y$ switches the spiking on and off. With the input $x$ added to $y$, as $y' = y + x$:
 #
 # $$u \leftarrow \begin{cases} \alpha / (1 - u) + y' & u \le 0\\ \alpha + y' & 0 < u < \alpha + y'\\
 # -1 & u \ge \alpha + y' \end{cases} \qquad y \leftarrow y - \mu\,(u + 1 - \sigma),$$
@@ -317,7 +317,7 @@ print(*innermost(source, "forward"), sep="\n")
 #
 # ### Exercise 2: Write the backward step by hand (8 min)
 #
-# The backward loop runs from the last step to the first. Write one step of it, for many neurons:
+# The backward loop runs from the last step to the first. Write one backward step for many neurons:
 # given the gradient `g_s` of the spike and `g_v` of the potential after the step, return the
 # gradients of the input, of the potential before the step, of `decay` and of `decay_open`. `g_s`,
 # `g_v`, `x` and `v` are tensors of the same shape, the other arguments are numbers. The reset is
@@ -389,7 +389,7 @@ assert torch.equal(results["eager"][0], results["numba"][0])
 # But no gradient reaches `knee`, although the knee matters. Both results come from autograd, which
 # could be wrong. So use an independent method, **finite differences**: change a parameter a little
 # and see what happens. We take the mean potential of many neurons, with random inputs too weak to
-# make them fire. We do this twice: with a tiny change, and with one of 2 %.
+# make them fire. We compare twice: with a tiny change, and with a change of 2 %.
 
 # %%
 weak = 0.24 * torch.rand(30, 1, 500, generator=fixed(), dtype=F64)
@@ -687,7 +687,7 @@ plt.show()
 # the start matters more than the learning: if both time constants start at 20 ms,
 # 86<!-- stays 1 --> % of them stay within a factor of 1.5 of that. (In the neurons that moved
 # further, $\tau$ is below $\tau_{open}$, the reverse of the design.) And a plain LIF neuron with 5
-# ms reaches 99<!-- short 1 --> %, too; learning from there is no better (96<!-- from_5 1 --> % in
+# ms reaches 99<!-- short 1 --> %, too; learning from 5 ms on is no better (96<!-- from_5 1 --> % in
 # the worst seed). **This task does not need the new neuron**, only a short memory. Without the last
 # two rows we would have reported an advantage that the choice of a single number explains.
 #
@@ -700,8 +700,8 @@ plt.show()
 # 2. The generated loops are the step and its chain rule. Only what cannot cheaply be computed again
 #    is kept: here one number per neuron and step.
 # 3. Gradients are right between jumps and miss the jumps. The threshold has a surrogate; a
-#    parameter that stands only in a condition has none, and needs a smooth step.
-# 4. A new neuron is useful only if it beats a simple one that was tuned with the same care.
+#    parameter that stands only in a condition gets no gradient, and needs a smooth step.
+# 4. A new neuron is useful only if it beats a simple neuron that was tuned with the same care.
 #
 # ## Further reading
 #

@@ -602,8 +602,8 @@ plt.show()
 # with the best $\Delta_u$ (orange), and with the smallest and largest $\Delta_u$ tried (grey).*
 # With $\Delta_u$ = 0.09<!-- delta_u 0.005 -->, which is 0.9 mV, one formula replaces 1250 synapses.
 # Its root mean square error is 3.2<!-- fit_error 0.1 --> Hz; the rate is 10 to 15 % too high at 50
-# and 100 pA, and at least as much too low at -100 and -50 pA. That is often enough: it gives a
-# smooth f-I curve, and a probability that can be differentiated.
+# and 100 pA, and at least as much too low at -100 and -50 pA. Often this is good enough: the
+# formula gives a smooth f-I curve, and a probability that can be differentiated.
 #
 # What does it miss? Double the conductance that each spike opens, and halve the number of spikes.
 # All means stay the same: $V_\infty$, $\tau_{eff}$, and with them every parameter of the neuron

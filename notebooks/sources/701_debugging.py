@@ -110,7 +110,7 @@ assert report.healthy
 # %% [markdown]
 # `diagnose` runs the batch forward and backward and prints one line per layer (the [firing
 # rate](../docs/glossary.md#firing-rate), and how many neurons are silent or saturated) and one line
-# per parameter (the root mean square of its gradient), and then the problems that it finds.
+# per parameter (the root mean square of its gradient); then it lists the problems found.
 #
 # Step 4 needs a short loop: train on the same 32 samples at every update.
 
@@ -136,8 +136,8 @@ print(f"the best loss of a network that ignores its input: {blind:.2f}")
 
 # %% [markdown]
 # A network whose scores do not depend on its input can only learn how frequent each class is: its
-# loss stops at the entropy of the labels, 2.09<!-- blind 0.005 -->. **A loss that stops there means
-# that the network ignores its input.**
+# loss stops at the entropy of the labels, 2.09<!-- blind 0.005 -->. **A loss that stops at this
+# entropy means that the network ignores its input.**
 #
 # ## 2. Patient 1: silence, layer by layer
 #
@@ -409,9 +409,9 @@ assert per_step > 1.1
 # ### Exercise 4: Keep the gradient steady (5 min)
 #
 # Return a recurrent layer through which the gradient neither explodes nor vanishes within 80 steps:
-# in the first steps it must be between a millionth and 100 times its size in the last step. The
-# neurons must still affect each other. `surrogate=` takes a name from `jarvis.SURROGATES` (301
-# shows them), and `layer.weight` are the recurrent weights, initially within $\pm 1/\sqrt{n}$.
+# in the first steps the gradient must have between a millionth and 100 times its size in the last
+# step. The neurons must still affect each other. `surrogate=` takes a name from `jarvis.SURROGATES`
+# (301 shows them), and `layer.weight` are the recurrent weights, initially within $\pm 1/\sqrt{n}$.
 
 
 # %% tags=["exercise"]
@@ -536,9 +536,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the number of wins of each map, and the highest potential that any digit evokes
 # in it.* 25<!-- dead_maps 1 --> of the 40 maps are dead: they won fewer than one picture in 100.
-# (The potentials are those after all spikes of a digit, without firing.) Even its best picture
-# brings a dead map barely over the threshold, after nearly all spikes, when another map has already
-# won. Nothing helps the losers: [homeostasis](../docs/glossary.md#homeostasis), which raises the
+# (The potentials are those after all spikes of a digit, without firing.) Even on its best picture,
+# a dead map barely reaches the threshold, after nearly all spikes, and another map has already won.
+# Nothing helps the losers: [homeostasis](../docs/glossary.md#homeostasis), which raises the
 # threshold of a map that wins, is switched off.
 #
 # ### Exercise 6: Give every map a chance (5 min)

@@ -15,8 +15,8 @@
 #
 # Which learner reads digits best: surrogate gradients, STDP with a read-out, or exact gradients of
 # spike times? A comparison can mislead for four reasons: the networks received different inputs,
-# they had different sizes, only one of them was tuned, or the difference was due to chance. This
-# lesson avoids these faults as far as it can, and says where it does not.
+# they had different sizes, only one network was tuned, or the difference was due to chance. This
+# lesson avoids these faults as far as possible, and says where it fails to.
 #
 # **Time.** 55 minutes for you, 4 minutes for the machine.
 #
@@ -531,8 +531,8 @@ for a, b, joules, words in tables:
 #
 # - The **surrogate** network needs 17<!-- nj_surrogate 2 --> nJ, the dense one
 #   34<!-- nj_dense 0.5 --> nJ. But a dense network that skips its zeros needs only
-#   17<!-- nj_skipping 0.5 --> nJ: half of the pixels are 0, and so are almost half of its hidden
-#   activities.
+#   17<!-- nj_skipping 0.5 --> nJ: half of the pixels and almost half of the hidden activities are
+#   zero.
 # - **Exact** first spikes need 42<!-- nj_exact 1 --> nJ, more than the dense network, and
 #   27<!-- nj_stops 1 --> nJ if the network stops at its decision. There are few spikes, but two
 #   updates for each arrival. On an analogue chip, where a membrane is a real capacitor (Göltz et
@@ -549,8 +549,8 @@ for a, b, joules, words in tables:
 # A layer has `n_in` inputs; its neurons have `n_states` state variables each, which are updated in
 # each of `n_steps` steps. An addition costs `add` pJ, a multiplication `multiply` pJ; a
 # multiply-add costs the sum, and so does an update. Return the number of spikes per input, over all
-# steps, at which the spiking layer costs as much as a dense one. (If the updates alone cost more,
-# return 0.)
+# steps, at which the spiking layer costs as much as a dense one. (If the updates alone cost more
+# than the dense layer, return 0.)
 
 
 # %% tags=["exercise"]
@@ -567,8 +567,8 @@ if check.break_even(break_even):
 
 # %% [markdown]
 # A [rate code](../docs/glossary.md#rate-code) of 8 steps is still cheaper than a dense layer that
-# does not skip its zeros; one of 16 steps is not. Spiking alone saves nothing: savings come from
-# few spikes ([sparsity](../docs/glossary.md#sparsity)) and few updates.
+# does not skip its zeros; a rate code of 16 steps is not. Spiking alone saves nothing: savings come
+# from few spikes ([sparsity](../docs/glossary.md#sparsity)) and few updates.
 #
 # ## 5. What does noise do?
 #

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Run a time loop at the speed of memory
 #
-# A layer of spiking neurons is a loop over time, and most people write the same loop first. It is
-# correct, but its backward pass is quadratic in the number of steps. You find out why, and change
-# one word. Then you compile the loop, which brings it near the speed of memory.
+# A layer of spiking neurons is a loop over time, and most people write the same loop first. The
+# loop is correct, but its backward pass is quadratic in the number of steps. You find out why, and
+# change one word. Then you compile the loop, which brings it near the speed of memory.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #
@@ -30,7 +30,7 @@
 # 1. recognise a time loop whose backward pass is quadratic in the number of steps, and fix it,
 # 2. count the operations, the bytes moved and the bytes kept by PyTorch code,
 # 3. compute a lower bound for the time of a loop from the bytes that it must move,
-# 4. compile a loop over a whole sequence, and show that it is right before you time it,
+# 4. compile a loop over a whole sequence, and show that the loop is right before you time it,
 # 5. explain why two correct float32 loops may give different spikes.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -659,10 +659,10 @@ if full_run:
 # right, the share of neurons that differ after the first difference, averaged over the
 # 6<!-- n_long 3 --> samples that continue for at least 1000 ms.* In float32 13<!-- n_apart 4 --> of
 # 64 samples differ, in float64 none. For hundreds of steps all spikes agree. Then one neuron comes
-# within a rounding error of the threshold: it spikes with one update but not with the other. Every
-# other neuron then receives one spike more or fewer. Within 30 steps 19<!-- settled 1.5 --> % of
-# the neurons differ, and this share remains. Independent spike trains of this rate would differ in
-# 22<!-- independent 1 --> %; the two runs still share their input.
+# within a rounding error of the threshold: it spikes with only one of the updates. Every other
+# neuron then receives one spike more or fewer. Within 30 steps 19<!-- settled 1.5 --> % of the
+# neurons differ, and this share remains. Independent spike trains of this rate would differ in
+# 22<!-- independent 1 --> %; the two runs are less different because they share their input.
 #
 # Neither run is wrong, so "the same spikes in float32" is no test of a loop. Instead:
 #

@@ -440,8 +440,8 @@ print("wrong at a distance of", lags[~right], "ms")
 # input spike enter its trace before the traces are read, and the output spike afterwards.
 #
 # A rule goes into `jarvis/stdp/`. The base class `TraceRule` has the time loop (`run`), bounds,
-# checks, and `same_step`: with `"causal"` a pair within one step counts once, with `"ignored"` not
-# at all. A rule adds its constants, an initial state and one step.
+# checks, and the option `same_step`: with `"causal"` a pair within one step counts once, with
+# `"ignored"` not at all. A rule adds its constants, an initial state and one step.
 
 
 # %%
@@ -561,7 +561,7 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 #   the lesson in seconds. With `full_run` = False, `record` stores nothing; an assertion that needs
 #   the full run ends in `or not full_run`.
 # - **The exercises** stand after their sections: a cell with only the stub, then a cell that begins
-#   with its check.
+#   with the check.
 # - **The numbers**: a comment after a number names it and gives a tolerance. The last cell records
 #   what was measured, and a test compares this with the text.
 # - **The end**: a summary, sources, *Next* and *See also*.
@@ -604,8 +604,8 @@ for attempt in (None, lambda ms: 1 / ms, lambda ms: ms, lambda ms: 1000 / ms):
 #
 # Suppose an exercise asks for a function that takes `tau` (ms) and returns the half-life of a
 # membrane, $\tau \ln 2$ (ms). Write `judge(answer, rng)`: it draws `tau` from `rng` (NumPy's),
-# calls `answer(tau)`, returns nothing if that is right within a relative 0.001, and raises `Wrong`
-# if not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
+# calls `answer(tau)`, returns nothing if the result is right to a relative 0.001, and raises
+# `Wrong` if not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
 # $\tau \log_{10} 2$ it contains "base". `number(value)` makes a float of what the learner returned,
 # or raises `Wrong`; `near(found, expected)` compares with that tolerance. `exercise` itself reports
 # errors in the learner's function and a missing `return`.
@@ -626,8 +626,8 @@ check.judge(judge)
 #
 # ## Summary
 #
-# 1. Mutations show what a test is worth. A trajectory by hand noticed the most; a batch of one
-#    sample hides what samples do to each other.
+# 1. Mutations show what a test is worth. A trajectory by hand noticed the most mutations; a batch
+#    of one sample hides what samples do to each other.
 # 2. Test a rule with traces against a plain sum over pairs, also within one step.
 # 3. Predict where a rule settles, then simulate.
 # 4. Checks name mistakes, and a test compares the numbers of a lesson.

@@ -147,8 +147,9 @@ assert check.steady_rate(steady_rate)
 # ### Exercise 4: Stop the train
 #
 # Try a grid: one neuron for each pair of start and amplitude. A pair works if its neuron does not
-# fire in the last 100 ms. Pairs at the edge may only delay the next spike, so take one whose
-# neighbours work, too: count for each pair how many of the nine around it stop the train.
+# fire in the last 100 ms. Pairs at the edge may only delay the next spike, so take a pair whose
+# neighbours work, too: for each pair, count how many pairs in the 3x3 block around it stop the
+# train.
 
 # %%
 starts = np.linspace(100.0, 120.0, n_starts)
