@@ -217,12 +217,12 @@ if check.possible(possible):
     print(f"of delays drawn from 0 to 20 ms, {np.mean(shares):.0%} are possible")
 
 # %% [markdown]
-# In return, a [spatial network](../docs/glossary.md#spatial-network) has fewer parameters. The
-# library's `make_delays` returns a module that holds these parameters. The first argument of
-# `make_delays` is the form: "0" for no delays, "2" or "3" for the dimensions of the positions,
-# "inf" for free delays. The other arguments are the sizes of the populations and the connected
-# pairs. In the second network below, 700 inputs project to 300 neurons, which are all connected
-# with each other: 700 · 300 + 300 · 299 delays.
+# In return for this limit, a [spatial network](../docs/glossary.md#spatial-network) has fewer
+# parameters. The library's `make_delays` returns a module that holds these parameters. The first
+# argument of `make_delays` is the form: "0" for no delays, "2" or "3" for the dimensions of the
+# positions, "inf" for free delays. The other arguments are the sizes of the populations and the
+# connected pairs. In the second network below, 700 inputs project to 300 neurons, which are all
+# connected with each other: 700 · 300 + 300 · 299 delays.
 
 # %%
 module = make_delays("2", (2, 2), ((0, 1),), layout="normal", seed=0).double()

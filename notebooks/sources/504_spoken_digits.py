@@ -174,8 +174,9 @@ print({name: f"{acc:.1f} %" for name, acc in linear.items()})
 # ## 2. How does a position detect a sweep?
 #
 # A neuron at $r$ hears channel $k$ after the delay $d = \sqrt{0.01 + |r - r_k|^2}$ ms, as in
-# lesson 503. With a short memory (here 10 ms), it detects what *arrives* together. Put 31 channels
-# on a line, 1 ms apart. Channel $k$ fires at $k$ ms in an up-sweep, at $30 - k$ ms in a down-sweep.
+# lesson 503. A neuron with a short memory (here 10 ms) detects what *arrives* together. Put 31
+# channels on a line, 1 ms apart. Channel $k$ fires at $k$ ms in an up-sweep, at $30 - k$ ms in a
+# down-sweep.
 #
 # <details><summary>Make a guess, then open: where does a neuron hear the whole up-sweep at once?
 # </summary>
@@ -418,7 +419,7 @@ if full_run and as_stated:
 # network.* This loss includes the [rate regularisation](../docs/glossary.md#rate-regularisation),
 # so the orange curves begin above the printed loss.
 #
-# After one epoch networks from the three starts recognise 15.5<!-- early_naive 0.1 -->,
+# After one epoch, networks from the three starts recognise 15.5<!-- early_naive 0.1 -->,
 # 20.9<!-- early_scaled 0.1 --> and 24.9<!-- early_signs 0.1 --> % of the held-out words, though
 # single networks vary a lot. The signs hardly make neurons differ: the correlation is
 # 0.93<!-- alike_signs 0.01 --> instead of 1.00.

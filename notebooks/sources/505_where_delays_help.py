@@ -271,8 +271,8 @@ if check.bootstrap(bootstrap):
     print(f"seed 0, learned - frozen: {100 * (a.mean() - b.mean()):+.1f} [{low:+.1f}, {high:+.1f}]")
 
 # %% [markdown]
-# That interval holds for one pair of networks. `paired_interval` also draws the seeds anew, so its
-# intervals hold for other networks of the same kinds.
+# The interval above holds for one pair of networks. `paired_interval` also draws the seeds anew, so
+# its intervals hold for other networks of the same kinds.
 
 # %%
 pairs = {
@@ -337,7 +337,7 @@ if check.decide(decide):
 # *Learning* delays adds 1.7<!-- learning 0.1 --> points [-0.3<!-- learning_low 0.3 -->,
 # 3.9<!-- learning_high 0.3 -->] for positions, and 0.4<!-- learning_free 0.1 --> points
 # [-1.9<!-- learning_free_low 0.3 -->, 2.5<!-- learning_free_high 0.3 -->] for free delays. Both
-# intervals contain 0, so no gain has been measured; both reach beyond 2 points, so a gain that
+# intervals contain 0, so no gain has been measured. But both reach beyond 2 points, so a gain that
 # matters is not excluded.
 #
 # ## 4. Do trained networks need their delays?

@@ -414,7 +414,8 @@ plt.show()
 # *The figure shows one spike: potential, gates, and the currents out of the cell (negative:
 # inward).*
 #
-# 1. **Upstroke.** V rises, $m$ opens, sodium flows in, V rises further. This loop needs no input.
+# 1. **Upstroke.** V rises, $m$ opens, sodium flows in, V rises further. This feedback loop needs no
+#    input.
 # 2. **Downstroke.** $n$ opens the potassium channels, and $h$ begins to close the sodium channels.
 #    The sodium current dips at the peak, where V is so close to $E_{Na}$ that little drives it.
 #    Sodium current grows again as V falls, but the potassium current is larger.
@@ -639,7 +640,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the steady rate against current from two initial states; in the grey window both
 # responses are possible.* Between the onset and 9.775<!-- loses 0.001 --> µA/cm² the neuron is
-# [bistable](../docs/glossary.md#bistability). It has two
+# [bistable](../docs/glossary.md#bistability). The neuron has two
 # [attractors](../docs/glossary.md#attractor): the fixed point, and the train, a [limit
 # cycle](../docs/glossary.md#limit-cycle). At the right edge a pair of complex eigenvalues of the
 # Jacobian (the matrix of the slopes' derivatives) gets a positive real part: small deviations grow

@@ -172,8 +172,9 @@ def parts(v, n, current, p):
 
 
 # %% [markdown]
-# Its step is exponential Euler, as in [601](601_hodgkin_huxley.ipynb). `define` turns a step, its
-# parameters and its state into a neuron of the library ([604](604_your_neuron.ipynb) explains how).
+# The neuron's step is exponential Euler, as in [601](601_hodgkin_huxley.ipynb). `define` turns a
+# step, its parameters and its state into a neuron of the library ([604](604_your_neuron.ipynb)
+# explains how).
 
 
 # %%
@@ -632,9 +633,9 @@ check.qif_period(qif_period)
 #
 # $$C \dot V = -g_L (V - E_L) + g_L \Delta_T\, e^{(V - V_T)/\Delta_T} + I .$$
 #
-# Its two fixed points merge at $V_T$, at the rheobase $I_0$. The second derivative of the right
-# side there is $g_L/\Delta_T$, so $\alpha = 1/C$ and $\beta = g_L/(2 C \Delta_T)$. Nothing is
-# fitted:
+# The two fixed points of the EIF merge at $V_T$, at the rheobase $I_0$. The second derivative of
+# the right side there is $g_L/\Delta_T$, so $\alpha = 1/C$ and $\beta = g_L/(2 C \Delta_T)$.
+# Nothing is fitted:
 #
 # $$f = \frac{1}{\pi\,C} \sqrt{\frac{g_L\,(I - I_0)}{2\,\Delta_T}} .$$
 
@@ -696,10 +697,10 @@ plt.show()
 # *The figure shows four f-I curves from their onsets on, on linear and on double logarithmic axes.*
 # (On the axis, 1 stands for 1 µA/cm² for the two neurons with channels, and for 0.1 for the other
 # two; the leaky neuron's threshold is 1.) The quadratic neuron approaches the slope 1/2; so does
-# the reduced neuron with the shift, but only very close to its onset. Hodgkin-Huxley is flat: it
-# jumps. The leaky neuron is type I, but its rate rises so steeply that low rates are hard to see:
-# to fire at 5 Hz with $\tau$ = 10 ms, the neuron needs a current that exceeds the threshold by
-# 2<!-- billionths 0.5 --> parts in a billion.
+# the reduced neuron with the shift, but only very close to its onset. The Hodgkin-Huxley curve is
+# flat: the rate jumps at the onset. The leaky neuron is type I, but its rate rises so steeply that
+# low rates are hard to see: to fire at 5 Hz with $\tau$ = 10 ms, the neuron needs a current that
+# exceeds the threshold by 2<!-- billionths 0.5 --> parts in a billion.
 
 
 # %%

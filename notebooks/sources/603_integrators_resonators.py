@@ -73,8 +73,8 @@ print(f"period {period_ms:.1f} ms; the oscillation decays with a time constant o
 # In a leaky neuron, the effect of a pulse decays as $e^{-t/\tau}$. Many real neurons respond with a
 # [subthreshold oscillation](../docs/glossary.md#subthreshold-oscillation) instead: a slow current
 # pulls the potential back, too late and too far. The simplest model of this is the
-# **resonate-and-fire** neuron (Izhikevich 2001), a [resonator](../docs/glossary.md#resonator). Its
-# state is a complex number:
+# **resonate-and-fire** neuron (Izhikevich 2001), a [resonator](../docs/glossary.md#resonator). The
+# state of this neuron is a complex number:
 #
 # $$\frac{dz}{dt} = (-\lambda + i\omega)\,z + I(t), \qquad
 # \text{spike when } \operatorname{Im} z \ge 1, \text{ then } z \leftarrow i .$$
@@ -467,9 +467,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the amplitude of the response to a sinusoidal current: formulas (lines) and
 # simulations (dots).* The leaky neuron is a low-pass filter. The resonator passes a band around
-# 15.8<!-- best_hz 0.1 --> Hz. Its half-power width (where the squared amplitude is above half of
-# its maximum) is close to $2\lambda$, or in Hz $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz. **With
-# half the damping, the neuron remembers twice as long and passes half the band.**
+# 15.8<!-- best_hz 0.1 --> Hz. The band's half-power width (where the squared amplitude is above
+# half of its maximum) is close to $2\lambda$, or in Hz $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz.
+# **With half the damping, the neuron remembers twice as long and passes half the band.**
 #
 # ## 4. Do other models resonate?
 #
@@ -673,11 +673,10 @@ if check.compare(compare):
         print(f"{name:30} {published:5} {finer:5} {'changes' if published != finer else ''}")
 
 # %% [markdown]
-# <details><summary>Compare with your result</summary>
-# The number of spikes changes in 9<!-- changed 0 --> of twenty: C, D, E, H, N, P, Q, S and T. This
-# need not spoil the pattern: the rebound burst (N) has 13<!-- n_after 0 --> spikes instead of
-# 7<!-- n_before 0 -->, but is still a burst after inhibition. (A tenth of the step need not be
-# enough: for Q it was not.)
+# <details><summary>Compare with your result</summary> The number of spikes changes in
+# 9<!-- changed 0 --> of twenty: C, D, E, H, N, P, Q, S and T. A changed number need not spoil the
+# pattern: the rebound burst (N) has 13<!-- n_after 0 --> spikes instead of 7<!-- n_before 0 -->,
+# but is still a burst after inhibition. (A tenth of the step need not be enough: for Q it was not.)
 # </details>
 #
 # ## Summary

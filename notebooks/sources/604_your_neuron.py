@@ -341,9 +341,9 @@ check.step_back(step_back)
 print(*innermost(source, "backward", first="g_state0 *"), sep="\n")
 
 # %% [markdown]
-# The first line is $g_v\,(1 - s)$; then comes the surrogate, times `g_out0`. Their sum is the
-# gradient of $h$, and also that of the input, `gx0`. Multiplied by the decay that was chosen, this
-# sum goes on to the step before.
+# The first line is $g_v\,(1 - s)$; then comes the surrogate, times `g_out0`. The sum of both lines
+# is the gradient of $h$ and of the input, `gx0`. Multiplied by the decay that was chosen, this sum
+# goes on to the step before.
 #
 # In a layer that learns `tau` and `tau_open`, the loop has four more lines:
 
@@ -386,10 +386,11 @@ for name, eager, loop in zip(("spikes", "x", *learned), *results.values(), stric
 assert torch.equal(results["eager"][0], results["numba"][0])
 
 # %% [markdown]
-# But no gradient reaches `knee`, although the knee matters. Both results come from autograd, which
-# could be wrong. So use an independent method, **finite differences**: change a parameter a little
-# and see what happens. We take the mean potential of many neurons, with random inputs too weak to
-# make them fire. We compare twice: with a tiny change, and with a change of 2 %.
+# But no gradient reaches `knee`, although the knee matters. The loop's and the step's gradients
+# both come from autograd, which could be wrong. So use an independent method, **finite
+# differences**: change a parameter a little and see what happens. We take the mean potential of
+# many neurons, with random inputs too weak to make them fire. We compare twice: with a tiny change,
+# and with a change of 2 %.
 
 # %%
 weak = 0.24 * torch.rand(30, 1, 500, generator=fixed(), dtype=F64)
@@ -425,8 +426,8 @@ assert all(abs(a - c) > 0.2 * max(abs(a), abs(c)) for a, _, c in slopes.values()
 # For a tiny change, autograd is right about all three slopes, the 0 included. Over a change of 2 %,
 # finite differences give other slopes for all three: some neurons now cross the knee a step earlier
 # or later, and their potential jumps. We look at one of these neurons. A second experiment counts
-# spikes for stronger inputs, multiplied by a gain. Its surrogate has $k$ = 5, and so is wider than
-# with the usual 25.
+# spikes for stronger inputs, multiplied by a gain. The surrogate in this experiment has $k$ = 5, so
+# it is wider than with the usual 25.
 
 # %%
 taus = torch.linspace(12.0, 30.0, 200, dtype=F64)
@@ -505,10 +506,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the slope of the mean spike count, measured and by the surrogate.* For gains
-# above 0.3, the two differ by 22<!-- apart 1 --> % at most. That depends on $k$ = 5: the usual 25
-# gives the shape, but only about a quarter of the size. Between 0.2 and 0.28, where firing begins,
-# the surrogate is too large. Below 0.2 no neuron fires, but the surrogate is positive. This is no
-# defect: without it, silent neurons could not learn.
+# above 0.3, the two differ by 22<!-- apart 1 --> % at most. This agreement depends on $k$ = 5: with
+# the usual 25 the shape is right, but the slope is only about a quarter as large. Between 0.2 and
+# 0.28, where firing begins, the surrogate is too large. Below 0.2 no neuron fires, but the
+# surrogate is positive. This error is useful: without it, silent neurons could not learn.
 #
 # Without a replacement derivative, a parameter that acts only through a jump gets no gradient.
 # `spike` replaces the derivative at the threshold, but nothing replaces the derivative of the

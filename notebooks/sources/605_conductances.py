@@ -88,7 +88,7 @@ print(f"threshold {params.v_t:g} mV, reset {params.v_reset:g} mV")
 # In [103](103_synapses_and_state.ipynb), a spike brings a fixed amount of current. A real synapse
 # opens channels: a [conductance](../docs/glossary.md#conductance) $g$ in series with a battery, the
 # [reversal potential](../docs/glossary.md#reversal-potential) $E$. The current through them depends
-# on the potential: $I = -g\,(V - E)$. It vanishes at $V = E$ and changes sign beyond.
+# on the potential: $I = -g\,(V - E)$. The current vanishes at $V = E$ and changes sign beyond.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 channel_circuit(
@@ -114,8 +114,8 @@ plt.show()
 # $$\tau_{eff}\,\frac{dV}{dt} = V_\infty - V, \qquad
 # V_\infty = \frac{g_L E_L + g_E E_E + g_I E_I + I}{G}, \qquad \tau_{eff} = \frac{C}{G} .$$
 #
-# While the conductances do not change, $V$ moves towards $V_\infty$ exponentially. This gives one
-# time step:
+# While the conductances do not change, $V$ moves towards $V_\infty$ exponentially. This solution
+# gives one time step:
 
 
 # %%

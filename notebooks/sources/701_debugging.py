@@ -210,7 +210,7 @@ assert rates[-1] < 0.2 * rates[0]
 # PyTorch draws the $n$ weights of a neuron with a standard deviation of $1/\sqrt{3n}$, which suits
 # inputs with values near 1. Here the inputs are 0 in most steps. If they fire with probability $r$,
 # the current of a step has a standard deviation of about $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer
-# spikes give weaker currents, and these give fewer spikes.
+# spikes give weaker currents, and weaker currents give fewer spikes.
 #
 # The [initialisation](../docs/glossary.md#initialisation) is too small for sparse input.
 #
@@ -296,9 +296,9 @@ if check.draw_weights(draw_weights):
 # %% [markdown]
 # ## 4. Patient 3: a number from another simulator
 #
-# This task needs memory. For 10 ms, half of the 32 inputs fire; then 40 ms of noise follow. At the
-# end the network must tell which half fired. The network was ported from a simulator with a decay
-# of 0.95, so somebody wrote `SpikingMLP((32, 32, 2), "last", tau=0.95, dt=1.0)`.
+# The task of patient 3 needs memory. For 10 ms, half of the 32 inputs fire; then 40 ms of noise
+# follow. At the end the network must tell which half fired. The network was ported from a simulator
+# with a decay of 0.95, so somebody wrote `SpikingMLP((32, 32, 2), "last", tau=0.95, dt=1.0)`.
 
 # %%
 cues = broken.cue(256, generator())
@@ -543,10 +543,11 @@ plt.show()
 #
 # ### Exercise 6: Give every map a chance (5 min)
 #
-# Return a `jarvis.WTAConfig` with which all 40 maps learn. Its `theta_rest` is the threshold, each
-# win adds `theta_plus` to it, and after `tau_theta` pictures the increase has decayed to 37 %. From
-# its 5x5 pixels a neuron gets at most 25 spikes, and weights are between 0 and 1. The patient has
-# `WTAConfig(theta_rest=20.0, local_radius=1, n_winners=5, enable_homeostasis=False)`.
+# Return a `jarvis.WTAConfig` with which all 40 maps learn. In this config, `theta_rest` is the
+# threshold, each win adds `theta_plus` to it, and after `tau_theta` pictures the increase has
+# decayed to 37 %. From its 5x5 pixels a neuron gets at most 25 spikes, and weights are between 0
+# and 1. The patient has `WTAConfig(theta_rest=20.0, local_radius=1, n_winners=5,
+# enable_homeostasis=False)`.
 
 
 # %% tags=["exercise"]

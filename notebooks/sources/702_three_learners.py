@@ -130,8 +130,8 @@ plt.show()
 # the same list, on the 180 validation pictures, never on the test pictures. What happens if you
 # compare both at the same learning rate?
 #
-# <details><summary>Make a guess, then open</summary>
-# They may need different rates. A common rate would then favour one of them.
+# <details><summary>Make a guess, then open</summary> They may need different rates. A common rate
+# would then favour one of the networks.
 # </details>
 
 
@@ -307,14 +307,14 @@ for name, values in answers.items():
 
 # %% [markdown]
 # Surrogate 97.8<!-- digits_surrogate 0.2 --> %, exact 96.4<!-- digits_exact 0.2 --> %: is a
-# surrogate gradient better than an exact one? That is five pictures out of 360. Would the
+# surrogate gradient better than an exact one? The difference is five pictures out of 360. Would the
 # difference remain with other test pictures or other initial weights?
 #
-# The *bootstrap* estimates this. It draws 360 of the 360 pictures and 5 of the 5 networks, with
-# replacement, computes the difference again, and repeats this a few thousand times. The interval is
-# the middle 95 % of the results. The draws are **paired**: both networks classify the same
-# pictures. A picture that is hard for one network is usually hard for the other, and this cancels
-# in the difference.
+# The *bootstrap* estimates this. The bootstrap draws 360 of the 360 pictures and 5 of the 5
+# networks, with replacement, and computes the difference again. This is repeated a few thousand
+# times. The interval is the middle 95 % of the results. The draws are **paired**: both networks
+# classify the same pictures. A picture that is hard for one network is usually hard for the other,
+# and this cancels in the difference.
 #
 # ### Exercise 1: Draw a bootstrap (6 min)
 #
@@ -374,9 +374,9 @@ if full_run:
 #
 # ## 3. Ten thousand pictures
 #
-# MNIST has 10 000 test pictures. Its pictures are reduced like the digits, to 8x8 pixels of 17 grey
-# levels, so they fit the same networks. Nothing is tuned again. Three networks of each kind learn
-# from 12 000 pictures, in four passes (eight for exact gradients).
+# MNIST has 10 000 test pictures. MNIST's pictures are reduced like the digits, to 8x8 pixels of 17
+# grey levels, so they fit the same networks. Nothing is tuned again. Three networks of each kind
+# learn from 12 000 pictures, in four passes (eight for exact gradients).
 
 
 # %%
@@ -534,9 +534,9 @@ for a, b, joules, words in tables:
 #   17<!-- nj_skipping 0.5 --> nJ: half of the pixels and almost half of the hidden activities are
 #   zero.
 # - **Exact** first spikes need 42<!-- nj_exact 1 --> nJ, more than the dense network, and
-#   27<!-- nj_stops 1 --> nJ if the network stops at its decision. There are few spikes, but two
-#   updates for each arrival. On an analogue chip, where a membrane is a real capacitor (Göltz et
-#   al. 2021), updates cost nothing.
+#   27<!-- nj_stops 1 --> nJ if the network stops at its decision. First-spike networks send few
+#   spikes, but each arrival costs two updates. On an analogue chip, where a membrane is a real
+#   capacitor (Göltz et al. 2021), updates cost nothing.
 # - **STDP** needs 4.3<!-- nj_STDP 0.2 --> nJ: its neurons do not leak, and fire at most once.
 #
 # **Spike counts alone hide this**, and so does leaving out memory. If fetching a weight costs 5 pJ,

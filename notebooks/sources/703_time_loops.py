@@ -339,10 +339,10 @@ assert all(kept[key] == 4 for key in kept if key[1] == "numba")
 #
 # ### Exercise 2: Predict the memory of a recurrent layer (4 min)
 #
-# `RecurrentLIFLayer` feeds its own spikes back through a weight. Its compiled loop keeps $h$, but
-# does not recompute spikes. What else does the gradient of that weight need? Predict the bytes kept
-# per element of x if everything is kept as numbers of `itemsize` bytes. (Leave out the weight
-# itself.)
+# `RecurrentLIFLayer` feeds its own spikes back through a weight. The compiled loop of this layer
+# keeps $h$, but does not recompute spikes. What else does the gradient of that weight need? Predict
+# the bytes kept per element of x if everything is kept as numbers of `itemsize` bytes. (Leave out
+# the weight itself.)
 
 
 # %% tags=["exercise"]
@@ -367,7 +367,7 @@ check.kept_per_element(kept_per_element)
 # The sum is 24 bytes per element in float32. The potential $v$ of one step stays in the processor's
 # cache. Copying a tensor reads 4 bytes per element and writes 4. So **no loop that keeps $h$ can be
 # faster than three copies of a tensor as large as x**, if the tensors do not fit into the cache.
-# This is the floor. Your loops move more:
+# This lower bound is the floor. Your loops move more:
 
 # %%
 x, g = sequence(n_steps, 4, 32)

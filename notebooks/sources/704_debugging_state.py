@@ -153,7 +153,7 @@ assert "second time" in message
 # </details>
 #
 # The rest of the message suggests `retain_graph=True`; forums suggest
-# [detaching](../docs/glossary.md#detach) the state. Both changes remove the error. What else do
+# [detaching](../docs/glossary.md#detach) the state. Either change removes the error. What else do
 # they do?
 
 
@@ -495,8 +495,8 @@ if check.validate(validate):
 #
 # The toy task of [301](301_surrogate_gradients.ipynb) asks whether the large ones among 32 numbers
 # come first or last. Each input fires once, larger numbers earlier ([time to first
-# spike](../docs/glossary.md#time-to-first-spike)). The network is
-# `SpikingMLP((32, 32, 2), "mean", tau=5.0)`. Its read-out takes the mean current over time:
+# spike](../docs/glossary.md#time-to-first-spike)). The network is `SpikingMLP((32, 32, 2), "mean",
+# tau=5.0)`. The read-out takes the mean current over time:
 #
 # ```python
 # def forward(self, x):

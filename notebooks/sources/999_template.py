@@ -78,8 +78,8 @@ def fixed(number=seed):
 # ## 1. What goes into a neuron's file?
 #
 # Parameters, a state and one step, in `jarvis/neurons/NAME.py`. Our example is a [quadratic
-# integrate-and-fire neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron). Its leak
-# conductance, $1 - v$, is negative beyond the threshold, 1:
+# integrate-and-fire neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron). The neuron's
+# leak conductance, $1 - v$, is negative beyond the threshold, 1:
 #
 # $$\tau_m\,\frac{dv}{dt} = -(1 - v)\,v + I .$$
 #
@@ -510,8 +510,8 @@ print("by traces and by pairs: the same change")
 # ### What is the rule good for?
 #
 # If the output fires independently of the input, the pairs around an input spike add up to
-# $2\tau_s$ times the output rate on average. This equals the cost $\alpha$ when the output rate is
-# $\alpha/(2\tau_s)$; the input rate cancels. Four QIF neurons get noisy currents of different
+# $2\tau_s$ times the output rate on average. This sum equals the cost $\alpha$ when the output rate
+# is $\alpha/(2\tau_s)$; the input rate cancels. Four QIF neurons get noisy currents of different
 # strength, and fifty *inhibitory* inputs fire at 20 Hz: each spike lowers $v$ by its weight. The
 # weights start at 0, and the rule is set for 10 Hz. What will the four rates do?
 
@@ -580,10 +580,10 @@ print(f"the text says {mark.written} for {mark.name}, give or take {mark.toleran
 # %% [markdown]
 # ### How does a check answer?
 #
-# A check lives in `jarvis/classroom/check/topic.py`. It tries the answer on fresh random input and
-# raises `Wrong`, with words that name the mistake. `exercise` wraps it: the result never raises,
-# says nothing about an untouched stub, gives the hints one at a time, and returns something true
-# only for a right answer.
+# A check lives in `jarvis/classroom/check/topic.py`. The check tries the answer on fresh random
+# input and raises `Wrong`, with words that name the mistake. `exercise` wraps it: the result never
+# raises, says nothing about an untouched stub, gives the hints one at a time, and returns something
+# true only for a right answer.
 
 
 # %%

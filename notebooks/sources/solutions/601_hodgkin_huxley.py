@@ -53,8 +53,8 @@ def constant(current, ms):
 # %% [markdown]
 # ### Exercise 1: Find the resting potential
 #
-# Put the steady gates into the ionic current. It is negative (inward) below the
-# resting potential and positive above, so halve the interval.
+# Put the steady gates into the ionic current. The current is negative (inward) below the resting
+# potential and positive above, so halve the interval.
 
 
 # %%

@@ -74,9 +74,9 @@ TwoLeak = define(two_leak_step, TwoLeakParams, TwoLeakState, rest=lambda p: TwoL
 # ### Exercise 1: Write a neuron that bursts
 #
 # The third case is the spike, so `spike(u, border)` decides it. The first case needs care:
-# `torch.where` computes *both* sides for all neurons, and 1/(1 - u) is infinite for u = 1. That
-# value is thrown away, but on the way back infinity times 0 is NaN. So clamp u at 0 in the first
-# case.
+# `torch.where` computes *both* sides for all neurons, and 1/(1 - u) is infinite for u = 1. The
+# infinite value is thrown away, but on the way back infinity times 0 is NaN. So clamp u at 0 in the
+# first case.
 
 
 # %%

@@ -77,7 +77,7 @@ def side_by_side(patient, repaired):
 # ### Exercise 1: Wake the layers
 #
 # The input of a layer depends on the rates of the layers before it. So scale the first layer first;
-# its spikes are the input for scaling the next layer.
+# the spikes of this layer are the input for scaling the next layer.
 
 
 # %%
