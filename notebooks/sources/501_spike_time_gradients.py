@@ -211,7 +211,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the spike time near the smallest weight, and the size of its derivative on
 # logarithmic scales.* The curve ends at a finite time, $\tau\ln 2 = 6.9$ ms, and its slope grows
-# without bound, in inverse proportion to the square root of the distance from the smallest weight.
+# without bound: as $1/\sqrt{\Delta w}$, with $\Delta w$ the distance from the smallest weight.
 #
 # A spike that is about to disappear has a huge gradient, so training needs a bound (`min_slope` of
 # `FirstSpikeParams`, or clipping). A missing spike has **no gradient**: no exact gradient of a
@@ -458,9 +458,9 @@ plt.show()
 # ### Exercise 3: Add an after-current (8 min)
 #
 # Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. The table in section 4 is
-# for $c = 0$. Derive the backward step for any $c$: from $\lambda_v$ and $\lambda_I$ just after the
-# spike, the spike's `pull` $\partial L/\partial t$, and the slopes $\dot v^-$ (`before`) and
-# $\dot v^+$ (`after`), find $\lambda_v$ just before the spike, and $\partial L/\partial c$.
+# for $c = 0$. Derive the backward step for any $c$. You get $\lambda_v$ and $\lambda_I$ just after
+# the spike, the spike's `pull` $\partial L/\partial t$, and the slopes $\dot v^-$ (`before`) and
+# $\dot v^+$ (`after`). Find $\lambda_v$ just before the spike, and $\partial L/\partial c$.
 
 
 # %% tags=["exercise"]

@@ -385,10 +385,10 @@ assert difference[-1] == 0
 #
 # ### Exercise 2: Find the spike between two steps (6 min)
 #
-# `h [T, N]` are potentials before the reset, `h[k]` at the time `dt * (k + 1)`; each neuron is
-# below 1 in the first step and crosses 1 once. Interpolate linearly between the steps before and
-# after the crossing, and return the crossing times, with a gradient. The cell applies your function
-# to the neuron of section 1, with a detached reset, so that no surrogate changes the gradient.
+# `h [T, N]` are potentials before the reset, `h[k]` at the time `dt * (k + 1)`. Each neuron starts
+# below 1 and crosses 1 once. Interpolate linearly between the steps before and after the crossing,
+# and return the crossing times, with a gradient. The cell applies your function to the neuron of
+# section 1, with a detached reset, so that no surrogate changes the gradient.
 
 
 # %% tags=["exercise"]

@@ -130,7 +130,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows where V settles as sodium channels open, with few (solid) and many (dashed)
 # potassium channels open.* Sodium channels take V up, potassium channels bring it down. The result
-# is a spike, if something opens first the sodium and then the potassium channels.
+# is a spike, if the sodium channels open first.
 #
 # ## 2. What opens a channel?
 #
@@ -236,8 +236,8 @@ print("V (mV):", *(f"{v:.4g}" for v in exploded[last - 6 : last + 3]))
 assert np.isnan(exploded[-1])
 
 # %% [markdown]
-# Euler's method ends in NaN. Why? With constant conductances, V relaxes towards the mean of section
-# 1, raised by $I/g$, with the time constant $C/g$; $g$ is the sum of all open conductances. Euler's
+# Euler's method ends in NaN. Why? Let $g$ be the sum of all open conductances. At constant $g$, V
+# relaxes towards the mean of section 1, raised by $I/g$, with the time constant $C/g$. Euler's
 # method multiplies the distance from that value by $1 - g\,dt/C$. Beyond $dt = 2C/g$ this factor is
 # below -1: V overshoots, further with each step. During a spike, $g$ is large.
 #
@@ -422,13 +422,12 @@ plt.show()
 # 3. **Undershoot**, or [hyperpolarisation](../docs/glossary.md#hyperpolarisation). $n$ closes
 #    slowly, so V dips to -76.2<!-- lowest 0.1 --> mV, below rest but never below $E_K$.
 #
-# As a test, hold one gate at its resting value and leave the others free. If $m$ causes the
-# upstroke, there should be no spike when $m$ is held. And the downstroke: does it take $h$ or $n$?
+# As a test, hold one gate at its resting value. If $m$ causes the upstroke, there should be no
+# spike when $m$ is held. And the downstroke: does it take $h$ or $n$?
 #
 # <details><summary>Make a guess, then open</summary> Both. With h held, sodium keeps flowing
-# against the open potassium channels. With n held, some sodium channels stay open, and only the
-# leak and the few potassium channels that are open at rest oppose the sodium. V stays up in both
-# cases.
+# against the open potassium channels. With n held, some sodium channels stay open, opposed only by
+# the leak and the few potassium channels that are open at rest. V stays up in both cases.
 # </details>
 
 
@@ -580,8 +579,8 @@ plt.show()
 # Why? After a spike V swings upwards, because $h$ and $n$ are slow. At 6.26<!-- below 0.005 -->
 # µA/cm², just below the onset, the neuron fires 22<!-- few 0 --> spikes. The swing after the last
 # spike peaks 18<!-- swing_ms 0.5 --> ms later, 5.5<!-- swing 0.1 --> mV above the level at which V
-# then settles. With slightly more current, this swing starts the next spike; if it does not, no
-# later swing will.
+# then settles. With slightly more current, this swing starts the next spike; if not, no later swing
+# will.
 #
 # A lasting train at 20 Hz would refute type II. The scan, in steps of 0.01 µA/cm² around the onset,
 # finds no such train.
@@ -589,9 +588,9 @@ plt.show()
 # ## 6. Does one current allow two responses?
 #
 # At 8 µA/cm² a neuron fires for ever if it starts from its resting state, the [fixed
-# point](../docs/glossary.md#fixed-point) without input (all slopes are 0). At 8 µA/cm² the fixed
-# point lies elsewhere (`hodgkin_huxley_rest` finds it). Start the neuron at this fixed point and
-# push V by 0.1 mV. Does it fire?
+# point](../docs/glossary.md#fixed-point) without input (all slopes are 0). With that current the
+# fixed point lies elsewhere (`hodgkin_huxley_rest` finds it). Start at this fixed point, and push V
+# by 0.1 mV. Does it fire?
 #
 # <details><summary>Make a guess, then open</summary>
 # If the fixed point is stable, V returns to it and the neuron never fires.
@@ -652,9 +651,9 @@ plt.show()
 # ### Exercise 4: Stop the train (10 min)
 #
 # The neuron starts at rest and gets `current` (6.5 to 9 µA/cm²) from t = 0. Find a pulse of 1 ms,
-# added to that current, after which the neuron never fires again. Return when the pulse starts (100
-# to 120 ms) and its amplitude (-20 to 20 µA/cm²). The check watches until 600 ms. A layer runs
-# hundreds of attempts side by side, one neuron for each.
+# added to that current, after which the neuron never fires again. Return its start (100 to 120 ms)
+# and its amplitude (-20 to 20 µA/cm²). The check watches until 600 ms. A layer runs hundreds of
+# attempts side by side, one neuron for each.
 
 
 # %% tags=["exercise"]
@@ -746,8 +745,8 @@ plt.show()
 # *The figure shows the spike count, and the distance with tangents from autograd (orange).* The
 # count is a staircase: its derivative is 0 or does not exist. The distance has a slope except at
 # the goal, where the factor is 1. Around 0.3 the spikes appear, but late, and the distance jumps
-# up. On this cliff the tangents point down although the distance rises; beyond the cliff they lead
-# to the goal.
+# up. On this cliff the tangents point down although the distance rises; beyond it, they lead to the
+# goal.
 #
 # Train all 120 values with Adam. Will spikes appear from silence?
 
@@ -802,7 +801,7 @@ plt.show()
 #
 # 1. Euler's method diverges once $dt > 2C/g$, and $g$ is largest within a spike. Exponential Euler
 #    is bounded for every `dt`; its error falls as $dt^2$.
-# 2. $m$ makes the upstroke; $h$ and $n$ together end the spike, and neither can do so alone.
+# 2. $m$ makes the upstroke; only $h$ and $n$ together end the spike.
 # 3. The f-I curve starts at 51<!-- onset_rate 0.5 --> Hz: type II.
 # 4. At some currents firing and silence are both stable. A pulse can stop the train for good.
 # 5. A spike count has a gradient of 0. V(t) passes smoothly through each spike, so a loss on V(t)

@@ -699,7 +699,7 @@ plt.show()
 # two; the leaky neuron's threshold is 1.) The quadratic neuron approaches the slope 1/2; so does
 # the reduced neuron with the shift, but only very close to its onset. The Hodgkin-Huxley curve is
 # flat: the rate jumps at the onset. The leaky neuron is type I, but its rate rises so steeply that
-# low rates are hard to see: to fire at 5 Hz with $\tau$ = 10 ms, the neuron needs a current that
+# low rates are hard to see. To fire at 5 Hz with $\tau$ = 10 ms, the neuron needs a current that
 # exceeds the threshold by 2<!-- billionths 0.5 --> parts in a billion.
 
 

@@ -162,9 +162,9 @@ plt.show()
 # *The figure shows the first 13 steps in the complex plane, about one period.* Both methods start
 # at 1. Euler's method spirals out; the exact step spirals in, as the solution does, for any $dt$.
 #
-# `RF` takes this step and then adds the input to Re z; `SpikingLayer` runs it over time and returns
-# the spikes, the last state and, with `trace=True`, all states. `reset="none"` leaves $z$ alone
-# when it reaches the threshold:
+# `RF` takes this step and then adds the input to Re z; `SpikingLayer` repeats the step over time.
+# It returns the spikes, the last state and, with `trace=True`, all states. `reset="none"` leaves
+# $z$ alone when it reaches the threshold:
 
 # %%
 x = torch.zeros(61, 1, dtype=torch.float64)

@@ -14,10 +14,10 @@
 # # Drive a neuron with balanced noise
 #
 # Real synapses do not inject currents; they open conductances. You step a neuron with such
-# [conductance-based synapses](../docs/glossary.md#conductance-based-synapse) by hand, measure how
-# open channels shrink and speed up its responses, and bombard it with 1000 excitatory and 250
-# inhibitory synapses until it fires as irregularly as a Poisson train. Then you replace all of that
-# noise with a single parameter, and find out what it misses.
+# [conductance-based synapses](../docs/glossary.md#conductance-based-synapse) by hand, and measure
+# how open channels shrink and speed up the neuron's responses. You bombard the neuron with 1000
+# excitatory and 250 inhibitory synapses until it fires as irregularly as a Poisson train. Then you
+# replace all of that noise with a single parameter, and find out what it misses.
 #
 # **Time.** 60 minutes for you, 30 seconds for the machine.
 #
@@ -382,9 +382,9 @@ print(f"excitation at 12 Hz per synapse: {strong_rate:.0f} Hz")
 # - **less excitation**: 1.72 Hz per synapse, without inhibition,
 # - **balance**: the full 12 Hz, and 250 inhibitory synapses at 10 Hz each.
 #
-# The measure of irregularity is the CV of the intervals between spikes, their standard deviation
-# over their mean ([102](102_firing_rate.ipynb)): 0 for a clock, 1 for a Poisson train. Strong
-# excitation alone makes nearly a clock:
+# The CV of the intervals between spikes measures irregularity: their standard deviation over their
+# mean ([102](102_firing_rate.ipynb)): 0 for a clock, 1 for a Poisson train. Strong excitation alone
+# makes nearly a clock:
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -519,9 +519,9 @@ plt.show()
 #
 # The effective time constant is 4<!-- tau_eff 0.05 --> ms; with less excitation it is
 # 16<!-- tau_weak 0.5 --> ms. So with balance, a few milliseconds after a spike, $V$ no longer
-# depends on when it was reset, and the chance of the next spike hardly does either, as in a Poisson
-# process. But inhibition that happens to be low stays low for about 10 ms, and spikes then come in
-# groups: so a CV can exceed 1.
+# depends on when it was reset. The chance of the next spike hardly depends on that time either, as
+# in a Poisson process. But inhibition that happens to be low stays low for about 10 ms, and spikes
+# then come in groups: so a CV can exceed 1.
 #
 # ### Exercise 3: Balance a neuron at 10 Hz (6 min)
 #
@@ -602,7 +602,7 @@ plt.show()
 # with the best $\Delta_u$ (orange), and with the smallest and largest $\Delta_u$ tried (grey).*
 # With $\Delta_u$ = 0.09<!-- delta_u 0.005 -->, which is 0.9 mV, one formula replaces 1250 synapses.
 # Its root mean square error is 3.2<!-- fit_error 0.1 --> Hz; the rate is 10 to 15 % too high at 50
-# and 100 pA, and at least as much too low at -100 and -50 pA. Often this is good enough: the
+# and 100 pA, and too low by at least as much at -100 and -50 pA. Often this is good enough: the
 # formula gives a smooth f-I curve, and a probability that can be differentiated.
 #
 # What does it miss? Double the conductance that each spike opens, and halve the number of spikes.

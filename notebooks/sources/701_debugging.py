@@ -108,7 +108,7 @@ assert abs(loss - math.log(10)) < 0.1
 assert report.healthy
 
 # %% [markdown]
-# `diagnose` runs the batch forward and backward and prints one line per layer (the [firing
+# `diagnose` runs the batch forward and backward. It prints one line per layer (the [firing
 # rate](../docs/glossary.md#firing-rate), and how many neurons are silent or saturated) and one line
 # per parameter (the root mean square of its gradient); then it lists the problems found.
 #
@@ -409,9 +409,9 @@ assert per_step > 1.1
 # ### Exercise 4: Keep the gradient steady (5 min)
 #
 # Return a recurrent layer through which the gradient neither explodes nor vanishes within 80 steps:
-# in the first steps the gradient must have between a millionth and 100 times its size in the last
-# step. The neurons must still affect each other. `surrogate=` takes a name from `jarvis.SURROGATES`
-# (301 shows them), and `layer.weight` are the recurrent weights, initially within $\pm 1/\sqrt{n}$.
+# in the first steps its size must be between a millionth and 100 times that in the last step. The
+# neurons must still affect each other. `surrogate=` takes a name from `jarvis.SURROGATES` (301
+# shows them), and `layer.weight` are the recurrent weights, initially within $\pm 1/\sqrt{n}$.
 
 
 # %% tags=["exercise"]

@@ -440,9 +440,9 @@ plt.show()
 # | linear read-out | −1.6<!-- digits_d_linear 0.2 --> [−3.3<!-- digits_l_linear 0.3 -->, 0.1<!-- digits_h_linear 0.3 -->] | −5.1<!-- mnist_d_linear 0.3 --> [−5.6<!-- mnist_l_linear 0.4 -->, −4.6<!-- mnist_h_linear 0.4 -->] |
 # | STDP | −3.2<!-- digits_d_STDP 0.2 --> [−5.4<!-- digits_l_STDP 0.3 -->, −1.1<!-- digits_h_STDP 0.3 -->] | −9.6<!-- mnist_d_STDP 0.4 --> [−10.2<!-- mnist_l_STDP 0.5 -->, −8.9<!-- mnist_h_STDP 0.5 -->] |
 #
-# This task separates the surrogate network from the dense one, and not only because MNIST has more
-# test pictures: every difference is larger than on the digits, and three of the four lie outside
-# the intervals of section 2. An interval covers other pictures of the same kind, not another task.
+# This task separates the surrogate network from the dense one. More test pictures are not the only
+# reason: every difference is larger than on the digits, and three of the four lie outside the
+# intervals of section 2. An interval covers other pictures of the same kind, not another task.
 #
 # The digits do not resolve whether a surrogate gradient is better than an exact one. MNIST resolves
 # it: exact minus surrogate is −1.0<!-- mnist_d_exact_surrogate 0.4 --> points, from
@@ -460,8 +460,8 @@ plt.show()
 # $$\text{additions} = \sum_{\text{spikes}} \text{synapses of the neuron that fired} .$$
 #
 # **Updates** are easily forgotten. A leaky neuron updates each of its state variables with a
-# multiplication and an addition: in every step of a clock-driven network, at every arriving spike
-# of an event-driven one.
+# multiplication and an addition. In a clock-driven network this happens in every step; in an
+# event-driven network, at every arriving spike.
 #
 # ### Exercise 2: Count the additions (5 min)
 #

@@ -561,9 +561,10 @@ check.zero_reset(zero_reset)
 # ## 5. The library does the same
 #
 # `LIFLayer` has both loops: `backend="eager"` is the readable step in a loop over `unbind`, and the
-# default is a compiled loop. The library *generates* it from the step: autograd differentiates one
-# step, a minimum cut of the graph chooses the smallest set of values to keep for the backward pass,
-# and the rest is written out as source. (`print(LIFLayer().source("numba"))` shows it.)
+# default is a compiled loop. The library *generates* this loop from the step. Autograd
+# differentiates one step, and a minimum cut of the graph chooses the smallest set of values to keep
+# for the backward pass. The rest is written out as source. (`print(LIFLayer().source("numba"))`
+# shows it.)
 
 # %%
 eager, library = LIFLayer(tau, backend="eager"), LIFLayer(tau)
