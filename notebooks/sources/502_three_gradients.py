@@ -510,8 +510,8 @@ record("results/502_three_gradients.json", numbers, full=full_run)
 # ## Summary
 #
 # 1. **A surrogate asks another question.** The surrogate gradient of a spike time $\sum_k t_k s_k$
-#    has the wrong sign at every weight. With a fairer loss, more than a third of the signs are
-#    wrong.
+#    has the wrong sign at every weight. With a fairer loss, more than a third of the surrogate
+#    gradient's signs are wrong.
 # 2. **Asking when** gives the true derivative, by events or by interpolation on a grid.
 # 3. **Finite differences on a grid** are 0 or depend on the size of the change; the error of the
 #    adjoint shrinks with the step.

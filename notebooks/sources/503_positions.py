@@ -460,8 +460,8 @@ assert all(sixty[net] > 98 for net in kept)
 # %% [markdown]
 # *The figure shows the test accuracy of these networks: lines are medians, dots single runs.* With
 # 10 hidden neurons, the worst kind of network with delays is 1.0<!-- behind 0.1 --> points ahead of
-# no delays; with 15 to 60 neurons, 0.0 to 0.7 points, without a clear trend. These runs have no
-# frozen control, so they do not show how much of this lead comes from learning.
+# the network without delays; with 15 to 60 neurons, 0.0 to 0.7 points, without a clear trend. These
+# runs have no frozen control, so they do not show how much of this lead comes from learning.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}

@@ -641,8 +641,8 @@ assert np.allclose(np.array(known["network"])[:, -1], 100 * correct["scaled, sig
 # of spikes sent by then.* At 125 ms, with 13 % of the spikes, the networks have more than a quarter
 # of their final accuracy (chance alone gives 7 % of it); later the shares of accuracy and of spikes
 # are about equal. After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
-# 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. Counts level off just
-# as early.
+# 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. The accuracy of counts
+# levels off just as early.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {"spikes": spikes_per_word, "tries": n_tries, "caught_up": caught_up} | linear

@@ -512,8 +512,8 @@ for name, (a, b) in list(pairs.items())[:4]:
 # On Yin-Yang ([503](503_positions.ipynb)) learning the positions brought
 # 6.8<!-- 503_positions:positions_gain 0.3 --> points, and random positions alone no measurable
 # gain. On Yin-Yang a hidden neuron has four input synapses, so four random delays are all it gets.
-# On spoken words a neuron has 700 input synapses, with delays of all lengths, and the *weights* can
-# choose among them. This is an explanation, not a result; if it is right, learning delays helps
+# On spoken words, a neuron has 700 input synapses, with delays of all lengths, and the *weights*
+# can choose among them. This is an explanation, not a result; if it is right, learning delays helps
 # more with fewer inputs.
 #
 # The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little

@@ -607,7 +607,7 @@ plt.show()
 #
 # What does it miss? Double the conductance that each spike opens, and halve the number of spikes.
 # All means stay the same: $V_\infty$, $\tau_{eff}$, and with them every parameter of the neuron
-# with escape noise. How will the bombarded neuron respond, and how will its model?
+# with escape noise. How will the bombarded neuron respond, and how will the fitted neuron?
 
 # %%
 neuron = EscapeLIF(tau=tau_eff, tau0=tau_eff, delta_u=float(delta_u), refractory=2.0, dt=dt)

@@ -613,8 +613,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the test accuracy under each kind of noise: the mean of five networks, and their
-# range.* Compare the printed differences from the dense network with those in section 2. The
-# surrogate network is about as robust as the dense one, and more robust when 30 % of the silent
+# range.* Compare the printed differences from the dense network with the differences in section 2.
+# The surrogate network is about as robust as the dense one, and more robust when 30 % of the silent
 # pixels fire: 7.2<!-- added_d_surrogate 1 --> points [4.6<!-- added_l_surrogate 1.5 -->,
 # 10.1<!-- added_h_surrogate 1.5 -->]. The exact network falls further behind under all three kinds
 # of noise, and with added spikes its five networks differ widely: −9.7<!-- added_d_exact 1 -->

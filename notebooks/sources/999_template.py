@@ -368,8 +368,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows which test notices (dark) which mutation.* The trajectory by hand notices the
 # most, 6<!-- by_hand 0 --> of 8, because it compares every step. In the last mutation, a spike in
-# one sample of the batch resets that neuron in all samples. No test notices: all run a batch of
-# **one sample**.
+# one sample of the batch resets that neuron in all samples. No test notices: every test runs a
+# batch of **one sample**.
 #
 # ### Exercise 1: Write the missing test (10 min)
 #
