@@ -308,8 +308,7 @@ assert not on_shd or naive[2] > 2 * first_loss
 # below 1. These neurons fire at 353<!-- naive_hz 5 --> Hz. The [loss](../docs/glossary.md#loss) is
 # 18.4<!-- naive_loss 1 --> nats: the network is confidently wrong, because the read-out was made
 # for counts at 20 Hz. And the counts of two neurons correlate by 1.00<!-- naive_alike 0.01 -->:
-# every neuron sums all channels with positive weights, so every neuron measures how loud the word
-# is.
+# every neuron sums all channels with positive weights, so every neuron measures loudness.
 #
 # ### Exercise 2: Find the factor (6 min)
 #
@@ -584,7 +583,7 @@ if full_run and as_stated:
 # (Late words lose 1 % of their spikes, so their counts differ a little.) Readers of windows fall to
 # chance or below: they fail on any word that has moved, whatever the order. The networks recognise
 # 61.2<!-- later 0.1 --> % of the late words and 31.7<!-- backwards 0.1 --> % of the backwards
-# words. So most of what the networks lose on backwards words is due to the order.
+# words. So most of the loss on backwards words is due to the order.
 #
 # ## 6. How early does it know?
 #
@@ -639,10 +638,10 @@ assert np.allclose(np.array(known["network"])[:, -1], 100 * correct["scaled, sig
 # %% [markdown]
 # *The figure shows the accuracy on held-out words when only the beginning is heard, and the share
 # of spikes sent by then.* At 125 ms, with 13 % of the spikes, the networks have more than a quarter
-# of their final accuracy (chance alone gives 7 % of it); later the shares of accuracy and of spikes
-# are about equal. After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
-# 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. The accuracy of counts
-# levels off just as early.
+# of their final accuracy (chance alone gives 7 % of it); later both shares are about equal. After
+# 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
+# 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. Counts level off just
+# as early.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {"spikes": spikes_per_word, "tries": n_tries, "caught_up": caught_up} | linear
