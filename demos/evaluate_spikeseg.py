@@ -109,7 +109,7 @@ def make_parser() -> cli.Parser:
 
 
 def classify(args, layers, recipe, stimuli: Stimuli, train: Stimuli) -> None:
-    """Print the accuracies of a linear read-out, and of naming the class by the winning map."""
+    """Print the accuracy of a linear read-out, and that of taking the winning map's class."""
     assert stimuli.targets is not None
     if train.targets is None or args.readout not in layers:
         raise cli.UsageError(f"--readout {args.readout}: the network has {', '.join(layers)}")

@@ -101,7 +101,7 @@ def modules() -> dict[str, Path]:
 
 
 def sourced(module: str) -> list[tuple[str, str, str]]:
-    """Name, text and source of each docstring in a module of `jarvis` that names a source."""
+    """Name, text and source of each docstring that names a source, in one module of `jarvis`."""
     tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
     found = []
 
@@ -156,7 +156,7 @@ def zoo() -> str:
 
 
 def on_site(target: str, page: str) -> str | None:
-    """The target on the site of a page's link; None if the site does not contain it."""
+    """A page's link as an address on the site; None if the site does not contain the target."""
     path, _, anchor = target.partition("#")
     if anchor.startswith("jarvis."):  # a documented name, which Sphinx finds
         return f"#{anchor}"
@@ -197,7 +197,7 @@ def fill(text: str, page: str) -> str:
 
 
 def comment_of(name: str) -> list[str] | None:
-    """The `#:` comment of a constant that a folder re-exports; None if it does not re-export it."""
+    """The `#:` comment of a constant that a folder re-exports; None if the folder does not."""
     from sphinx.pycode import ModuleAnalyzer
 
     folder, _, constant = name.rpartition(".")

@@ -5,9 +5,9 @@ python tools/hollow_tests.py tests --functions scale_to_rate evaluate
 
 The program takes each test file, and each function of the package that the tests in this file name.
 The function still runs, but every number in its result is replaced by 0 (and True by False). The
-tests that name the function run again, and the program prints those that pass. Some of them pass
-rightly, because they test something else, such as an error or the random state; a person has to
-decide. The program needs POSIX.
+tests that name the function run again, and the program prints those that pass. Some pass for good
+reason: they test something else, such as an error or the random state; a person has to decide. The
+program needs POSIX.
 """
 
 import argparse

@@ -29,7 +29,7 @@ END = re.compile(r"(?<=[.!?])[)\"”*]*\s+(?=[A-Z\"“(*`$])")
 
 
 def files() -> list[Path]:
-    """All files with texts that people read."""
+    """All files with text that people read."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
     pages += [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
     code = [path for name in ("jarvis", "demos", "tools", "benchmarks", "docs", "notebooks")

@@ -53,7 +53,7 @@ def kept(dataset: str, neuron: str) -> dict:
 
 
 def measure(dataset: str, neuron: str, seed: int) -> dict:
-    """Train one network; returns its test accuracy, spikes and operations per image, and times."""
+    """Train one network; return its test accuracy, spikes and operations per image, and times."""
     train, val, test = (LOADERS[dataset](split) for split in datasets.SPLITS)
     encode = partial(_encoded, n_steps=STEPS)
     n_inputs = torch.Size(train.shape).numel()
@@ -134,7 +134,7 @@ def _shown(values: list[float], scale: float, digits: int) -> str:
 
 def table(dataset: str) -> str:
     """One row per neuron, in the order of the zoo."""
-    rows = ["| neuron | test accuracy, % | spikes | additions | updates | CPU time of LIF |",
+    rows = ["| neuron | test accuracy, % | spikes | additions | updates | CPU time, LIF = 1 |",
             "|---|---|---|---|---|---|"]  # fmt: skip
     lif = kept(dataset, "lif")["runs"]
     for neuron in (*trainable(), *DENSE):

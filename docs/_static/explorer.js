@@ -37,7 +37,7 @@
     return found;
   }
 
-  // A plot: axes with labels, lines, dots and rules, as wide as the place that it has.
+  // A plot: axes with labels, lines, dots and rules, as wide as its container.
   class Plot {
     constructor({ x, y, title }) {
       this.axes = { x, y };

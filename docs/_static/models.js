@@ -1,8 +1,8 @@
 // The loops of the page "Try it": a LIF neuron, an AdEx neuron, and pair-based STDP.
 //
 // Pure functions of plain numbers and arrays, in double precision, in the order of operations of
-// jarvis.lif, jarvis.adex and jarvis.stdp. tests/browser/test_site_explorer.py holds every array to
-// the library's, over random settings. Times are in ms.
+// jarvis.lif, jarvis.adex and jarvis.stdp. tests/browser/test_site_explorer.py compares every array
+// with the library's, over random settings. Times are in ms.
 "use strict";
 
 const jarvisModels = (() => {
@@ -175,7 +175,7 @@ const jarvisModels = (() => {
     return { v, w, spikeTimes };
   }
 
-  // w (pA) at which V, and at which w, does not change, for each V.
+  // For each V: the w (pA) at which V does not change, and the w at which w does not change.
   function nullclines(p, current, line) {
     return {
       v: line.map((v) => p.g_l * (p.delta_t * Math.exp(Math.min((v - p.v_t) / p.delta_t, 80))

@@ -180,7 +180,7 @@ def run_links(name: str, repository: str) -> str:
 
 
 def site_link(target: str) -> str | None:
-    """The target on the site of a lesson's link; None if the site does not contain it."""
+    """A lesson's link as an address on the site; None if the site does not contain the target."""
     path, _, anchor = target.partition("#")
     if ":" in target or not path:
         return target
@@ -194,7 +194,7 @@ def site_link(target: str) -> str | None:
 
 
 def led(markdown: str) -> str:
-    """A lesson's Markdown, in which links lead to pages of the site; other links are removed."""
+    """A lesson's Markdown with links adapted to the site; links to other files are removed."""
 
     def link(found: re.Match[str]) -> str:
         target = site_link(found[2])

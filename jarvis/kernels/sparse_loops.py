@@ -314,7 +314,7 @@ def _signatures(row: Any) -> dict[Callable, list]:
     }
 
 
-# numba's cache checks only a loop's own file, so each loop's name has a hash of vectors.py.
+# numba's cache checks only a loop's own file, so loop names include a hash of vectors.py.
 _VECTORS = f"{zlib.crc32(Path(__file__).with_name('vectors.py').read_bytes()):08x}"
 
 

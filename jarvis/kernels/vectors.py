@@ -355,7 +355,7 @@ def add_scaled_wide(typing, numbers, base, places, scales, first, last, out, at)
 
 @intrinsic
 def move_entries(typing, source, at, plus, target, to):
-    """Copy `BITS` int32 entries, each plus a number, from ``source[at:]`` to ``target[to:]``."""
+    """Write ``source[at:]`` plus `plus` to ``target[to:]``, for `BITS` int32 entries."""
 
     def code(context, builder, signature, values):
         made = _Builder(context, builder, signature, values)

@@ -23,7 +23,7 @@ LARGEST_POTENTIAL = 200.0
 #: The current is kept within +-10,000 uA/cm2; a much smaller current already drives the potential
 #: to its bound.
 LARGEST_CURRENT = 1e4
-#: The potential is divided by this value before it is passed to the surrogate, mV.
+#: The potential is divided by this value (mV) before it goes to the surrogate.
 SPIKE_SCALE = 20.0
 #: Largest sub-step, largest step, and the sub-step above which there is a warning, all in ms at
 #: 6.3 degrees Celsius.

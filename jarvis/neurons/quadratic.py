@@ -245,7 +245,7 @@ class QIFParams(Parameters):
 
     @derived
     def turn(self) -> float | Tensor:
-        """The largest current of the normal form, at which the period is slightly above dt."""
+        """The largest allowed current in the normal form: the period is just above dt."""
         return (0.999 * math.pi / self.h) ** 2
 
     @property

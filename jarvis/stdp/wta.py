@@ -109,7 +109,7 @@ class WTAConfig:
 
 
 def inhibit(allowed: np.ndarray, winner: Winner, config: WTAConfig) -> None:
-    """Clear the neurons that `winner` inhibits in ``allowed [C, H, W]``."""
+    """In ``allowed [C, H, W]``, clear all neurons that `winner` inhibits."""
     radius = config.local_radius
     rows = slice(max(winner.y - radius, 0), winner.y + radius + 1)
     columns = slice(max(winner.x - radius, 0), winner.x + radius + 1)

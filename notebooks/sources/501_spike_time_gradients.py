@@ -15,9 +15,8 @@
 #
 # Whether a neuron spikes is a step function of its weights, and the derivative of a step is 0.
 # Lesson 301 replaced that derivative by a surrogate. Now ask not *whether* a neuron spikes, but
-# *when*. The time of a spike has an exact derivative with respect to every weight and every delay
-# before it, as long as no spike appears or disappears and no arrival moves past a spike of its
-# receiver.
+# *when*. A spike time has an exact derivative with respect to each weight and delay that affects
+# it, unless a spike appears or disappears, or an input moves past a spike of the neuron it reaches.
 #
 # **Time.** 45 minutes for you, 20 seconds for the machine.
 #
@@ -212,13 +211,13 @@ plt.show()
 # %% [markdown]
 # *The figure shows the spike time near the smallest weight, and the size of its derivative on
 # logarithmic scales.* The curve ends at a finite time, $\tau\ln 2 = 6.9$ ms, and its slope grows
-# without bound, as one over the square root of the distance from the smallest weight.
+# without bound: as $1/\sqrt{\Delta w}$, with $\Delta w$ the distance from the smallest weight.
 #
 # A spike that is about to disappear has a huge gradient, so training needs a bound (`min_slope` of
 # `FirstSpikeParams`, or clipping). A missing spike has **no gradient**: no exact gradient of a
 # spike time creates a spike. But the *peak* of a silent neuron's potential, which the library also
-# returns, has a gradient. (Where an arrival moves past a spike of its receiver, $T$ is continuous,
-# but $dT/dd$ jumps between $w/\dot v$ and 0.)
+# returns, has a gradient. (Where an input moves past a spike of the neuron it reaches, $T$ is
+# continuous, but $dT/dd$ jumps between $w/\dot v$ and 0.)
 
 # %%
 weak = torch.tensor([[0.35]], requires_grad=True)
@@ -284,18 +283,18 @@ plt.show()
 # | arrival | $dt_{spike} + dd$ | $dI^+ = dI^- + dw + w\,dt/\tau_s, \; dv^+ = dv^- - w\,dt$ |
 # | own spike | $-dv^-/\dot v^-$ | $dv^+ = (\dot v^+/\dot v^-)\,dv^-$ |
 #
-# Now apply this backward, from the last event to the first. Let $\lambda_v = \partial L/\partial v$
-# and $\lambda_I = \partial L/\partial I$ be the derivatives of the loss with respect to the state
-# at one time: the [adjoint](../docs/glossary.md#adjoint). Put $dv^+$ and $dI^+$ into
-# $dL = \lambda_v\,dv^+ + \lambda_I\,dI^+$, and collect the factors of $dv^-$, $dI^-$, $dw$ and
-# $dt$:
+# Now apply the rule backward, from the last event to the first. Let
+# $\lambda_v = \partial L/\partial v$ and $\lambda_I = \partial L/\partial I$ be the derivatives of
+# the loss with respect to the state at one time: the [adjoint](../docs/glossary.md#adjoint). Put
+# $dv^+$ and $dI^+$ into $dL = \lambda_v\,dv^+ + \lambda_I\,dI^+$, and collect the factors of
+# $dv^-$, $dI^-$, $dw$ and $dt$:
 #
 # - an **own spike** turns $\lambda_v$ into
 #   $(\dot v^+\lambda_v - \partial L/\partial t)\,/\,\dot v^-$, where $\partial L/\partial t$ is the
 #   derivative with respect to the time of this spike, and leaves $\lambda_I$ unchanged;
-# - an **arrival** leaves both unchanged, adds $\lambda_I$ to $\partial L/\partial w$, and adds
-#   $g = w(\lambda_I/\tau_s - \lambda_v)$ to $\partial L/\partial d$ and to $\partial L/\partial t$
-#   of the spike that arrives;
+# - an **arrival** leaves $\lambda_v$ and $\lambda_I$ unchanged, adds $\lambda_I$ to
+#   $\partial L/\partial w$, and adds $g = w(\lambda_I/\tau_s - \lambda_v)$ to
+#   $\partial L/\partial d$ and to $\partial L/\partial t$ of the spike that arrives;
 # - **between events**, $s$ ms apart, $(v, I)$ becomes $(yv + \tau(y - y^2)I,\; y^2 I)$ with
 #   $y = e^{-s/\tau}$; backward, multiply by the transpose:
 #   $\lambda_I \leftarrow y^2\lambda_I + \tau(y - y^2)\lambda_v$ and
@@ -304,8 +303,8 @@ plt.show()
 # ## 5. One adjoint by hand
 #
 # A neuron has two inputs. The first input spikes at 0 ms, with a delay of $d_1 = 1$ ms; the second
-# input at 2 ms, with a delay of $d_2 = 0.5$ ms. The loss is the spike time itself, $L = T$. First
-# go forward.
+# input spikes at 2 ms, with a delay of $d_2 = 0.5$ ms. The loss is the spike time itself, $L = T$.
+# First go forward.
 
 # %%
 w1, w2, d1, d2 = 0.35, 0.25, 1.0, 0.5
@@ -359,11 +358,12 @@ assert math.isclose(g_d1 + g_d2, 1.0)
 # %% [markdown]
 # ## 6. A recurrent network with delays
 #
-# `simulate` (in `jarvis/classroom/event_by_event.py`) runs a whole network forward and logs, for
-# each event, the decay $y$ since the previous event, the neuron, the number of the spike, and for a
-# neuron's own spike the slopes $\dot v^-$ and $\dot v^+$. `w` and `d` have a row per sender (inputs
-# first) and a column per neuron. The backward pass is the code of section 5 in a loop. `pull` holds
-# $\partial L/\partial t$ of every spike; each arrival adds its $g$ to the entry of its spike.
+# `simulate` (in `jarvis/classroom/event_by_event.py`) runs a whole network forward. For each event
+# it logs the decay $y$ since the previous event, the neuron and the number of the spike; for a
+# neuron's own spike also the slopes $\dot v^-$ and $\dot v^+$. `w` and `d` have a row per sender
+# (inputs first) and a column per neuron. The backward pass is the code of section 5 in a loop.
+# `pull` has an entry for each spike, $\partial L/\partial t$, to which every arrival of this spike
+# adds its $g$.
 
 
 # %%
@@ -412,7 +412,7 @@ plt.show()
 #
 # The loss is a randomly weighted sum of the neurons' spike times. To test its gradient, change each
 # of the 15 weights, 15 delays and 3 input times a little, and simulate again. (The first three
-# entries of the `pull` that `adjoint` returns are the derivatives with respect to the input times.)
+# entries of the `pull` that `adjoint` returns belong to the input times.)
 
 # %%
 pull = np.concatenate([np.zeros(3), rng.normal(size=n_out)])
@@ -458,9 +458,9 @@ plt.show()
 # ### Exercise 3: Add an after-current (8 min)
 #
 # Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. The table in section 4 is
-# for $c = 0$. Derive the backward step for any $c$: from $\lambda_v$ and $\lambda_I$ just after the
-# spike, its `pull` $\partial L/\partial t$, and the slopes $\dot v^-$ (`before`) and $\dot v^+$
-# (`after`), find $\lambda_v$ just before the spike, and $\partial L/\partial c$.
+# for $c = 0$. Derive the backward step for any $c$. You get $\lambda_v$ and $\lambda_I$ just after
+# the spike, the spike's `pull` $\partial L/\partial t$, and the slopes $\dot v^-$ (`before`) and
+# $\dot v^+$ (`after`). Find $\lambda_v$ just before the spike, and $\partial L/\partial c$.
 
 
 # %% tags=["exercise"]

@@ -14,9 +14,9 @@
 # # Compare three gradients of one spike
 #
 # A spiking network can be differentiated in three ways: replace the derivative of the step by a
-# surrogate, differentiate spike times exactly, or do so on a time grid. You see a surrogate
-# gradient with the wrong sign at every weight, and one with the right sign but the wrong size. You
-# also see why a grid breaks finite differences but not the adjoint.
+# surrogate, differentiate spike times exactly, or differentiate spike times on a time grid. You see
+# a surrogate gradient with the wrong sign at every weight, and one with the right sign but the
+# wrong size. You also see why a grid breaks finite differences but not the adjoint.
 #
 # **Time.** 40 minutes for you, 30 seconds for the machine.
 #
@@ -162,11 +162,11 @@ plt.show()
 # ### Exercise 1: Write the first spike time (5 min)
 #
 # A neuron may spike more than once. Form B still has the right value, but its `clamp` passes no
-# gradient from the first spike on, not even to the spike that ends the count. Write the time of the
+# gradient to the first spike, which ends the count, or to any later step. Write the time of the
 # *first* spike for trains with any number of spikes: count a step if there is no spike in it or in
 # any earlier step. The derivative with respect to $s_k$ must be minus `dt` times the number of
-# steps that a spike in step $k$ would save; for the first spike, the number that it does save. A
-# train without a spike gets `dt * (len(s) + 1)`.
+# steps that a spike in step $k$ would save (for the first spike: does save). A train without a
+# spike gets `dt * (len(s) + 1)`.
 
 
 # %% tags=["exercise"]
@@ -216,10 +216,10 @@ plt.show()
 # ### A fairer loss
 #
 # Compare whole spike trains, each filtered with an exponential of 3 ms (van Rossum 2001). Take 60
-# neurons with 20 inputs each and random weights. The target of a neuron is the spike train that it
-# sends at slightly different weights. All have as many spikes as their targets, so only spike times
-# have to change. The exact gradient is computed as in 501, the surrogate gradient on the grid, with
-# and without a detached reset. How often do their signs agree?
+# neurons with 20 inputs each and random weights. The target is the spike train that the same neuron
+# sends at slightly different weights. All neurons have as many spikes as their targets, so only
+# spike times have to change. The exact gradient is computed as in 501, the surrogate gradient on
+# the grid, with and without a detached reset. How often do their signs agree?
 
 
 # %%
@@ -323,8 +323,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how well the gradients of a neuron agree with the exact gradient: 1 is the same
-# direction, 0 orthogonal, -1 opposite; boxes hold the middle half of the neurons, whiskers all.* At
-# the best slope, 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and
+# direction, 0 orthogonal, -1 opposite; boxes hold the middle half of the neurons, whiskers span
+# all.* At the best slope, 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and
 # 37<!-- wrong 3 --> % of all derivatives have the wrong sign; guessing would give 50 %. For some
 # neurons the surrogate gradient is nearly opposite to the exact gradient. A detached reset does not
 # help: at its best slope 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the
@@ -332,9 +332,9 @@ plt.show()
 # its box is a line close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid
 # a reset lasts to the end of its step, so each spike delays the next ones.)
 #
-# Surrogates trained every network of part 3. They answer a different question, *would one more
-# spike help?*, and so they can create spikes, which the exact gradient cannot. But as derivatives
-# of a spike **time** they have the wrong size and often the wrong sign.
+# Surrogates trained every network of part 3. Surrogates answer a different question, *would one
+# more spike help?* So they can create spikes; the exact gradient cannot. But as derivatives of a
+# spike **time** surrogates have the wrong size and often the wrong sign.
 #
 # ## 3. The exact gradient on a grid
 #
@@ -380,15 +380,15 @@ assert difference[-1] == 0
 # %% [markdown]
 # A small change of the weight does not move the spike to another step, so the difference is 0. A
 # larger change moves the spike by whole steps, so the result depends on $h$. The adjoint applies
-# the rules of 501 to the spikes on the grid, and finds where within its step each one crosses the
-# threshold.
+# the rules of 501 to the spikes on the grid, and finds where within a step each potential crosses
+# the threshold.
 #
 # ### Exercise 2: Find the spike between two steps (6 min)
 #
-# `h [T, N]` are potentials before the reset, `h[k]` at the time `dt * (k + 1)`; each neuron is
-# below 1 in the first step and crosses 1 once. Interpolate linearly between the steps before and
-# after the crossing, and return the crossing times, with a gradient. The cell applies your function
-# to the neuron of section 1, with a detached reset, so that no surrogate changes the gradient.
+# `h [T, N]` are potentials before the reset, `h[k]` at the time `dt * (k + 1)`. Each neuron starts
+# below 1 and crosses 1 once. Interpolate linearly between the steps before and after the crossing,
+# and return the crossing times, with a gradient. The cell applies your function to the neuron of
+# section 1, with a detached reset, so that no surrogate changes the gradient.
 
 
 # %% tags=["exercise"]
@@ -491,8 +491,8 @@ assert (orders < 1.3).all()
 #
 # | | surrogate | exact, by events | exact, on a grid |
 # |---|---|---|---|
-# | asks | would one more spike help? | what if this spike came later? | the same, to first order |
-# | can create spikes | yes | only with a second loss term | likewise |
+# | asks | would one more spike help? | what if this spike came later? | the same question, to first order |
+# | can create spikes | yes | only with a second loss term | only with a second loss term |
 # | delays | only spread over steps | yes | yes |
 # | cost | every neuron at every step | every event | events, in compiled steps |
 # | good for | rates, counts, deep networks | few spikes, precise times | many spikes with delays |
@@ -509,8 +509,9 @@ record("results/502_three_gradients.json", numbers, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. **A surrogate asks another question.** Its gradient of a spike time $\sum_k t_k s_k$ has the
-#    wrong sign at every weight. With a fairer loss, more than a third of the signs are wrong.
+# 1. **A surrogate asks another question.** The surrogate gradient of a spike time $\sum_k t_k s_k$
+#    has the wrong sign at every weight. With a fairer loss, more than a third of the surrogate
+#    gradient's signs are wrong.
 # 2. **Asking when** gives the true derivative, by events or by interpolation on a grid.
 # 3. **Finite differences on a grid** are 0 or depend on the size of the change; the error of the
 #    adjoint shrinks with the step.
@@ -519,7 +520,7 @@ record("results/502_three_gradients.json", numbers, full=full_run)
 # ## Further reading
 # - Gygax & Zenke (2025), *Elucidating the theoretical underpinnings of surrogate gradient learning
 #   in spiking neural networks*, Neural Comput. 37:886,
-#   [arXiv:2404.14964](https://arxiv.org/abs/2404.14964). Of which function a surrogate is the
+#   [arXiv:2404.14964](https://arxiv.org/abs/2404.14964). The function of which a surrogate is the
 #   gradient.
 # - van Rossum (2001), *A novel spike distance*, Neural Comput. 13:751,
 #   [doi:10.1162/089976601300014321](https://doi.org/10.1162/089976601300014321).

@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Let a distance be a delay
 #
-# A spike needs time to travel. If it travels one unit of length per millisecond, the position of a
-# neuron determines when each spike arrives. A neuron with a thousand synapses then learns three
+# A spike needs time to travel. If spikes travel one unit of length per millisecond, the position of
+# a neuron determines when each spike arrives. A neuron with a thousand synapses then learns three
 # coordinates instead of a thousand delays. You move one neuron, with fixed weights, through a plane
 # until it solves a task. Then you ask: does it help to **learn** the delays, or would any delays
 # do?
@@ -82,8 +82,8 @@ plt.show()
 #
 # (The 0.01 keeps the delay smooth where two neurons coincide.) Lesson 501 gives the derivative of a
 # loss with respect to every delay, $g_{ij} = \partial L/\partial d_{ij}$. The chain rule turns
-# these into gradients of positions: each synapse pulls its receiver towards the sender, or pushes
-# it away.
+# these derivatives into gradients of positions: each synapse pulls its receiver towards the sender,
+# or pushes it away.
 #
 # ### Exercise 1: Pull on a neuron (5 min)
 #
@@ -112,7 +112,7 @@ check.position_gradient(position_gradient)
 # ### Exercise 2: Predict the position (4 min)
 #
 # Two inputs lie on a line, at x = 0 and x = `gap` (ms). The left input spikes `lag` ms before the
-# right input. At which x between them do both spikes arrive at the same time?
+# right input. At which x between the inputs do both spikes arrive at the same time?
 
 
 # %% tags=["exercise"]
@@ -192,17 +192,17 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the path of neuron A; the shading is the loss at every position that A could
-# have.* A settles at x = 8.2<!-- settled 0.1 --> ms, a little beyond x = 7, where both spikes of
-# pattern A arrive together. Further right, A fires even later in pattern B, which lowers the loss a
-# little more.
+# have.* Neuron A settles at x = 8.2<!-- settled 0.1 --> ms, a little beyond x = 7, where both
+# spikes of pattern A arrive together. Further right, neuron A fires even later in pattern B, which
+# lowers the loss a little more.
 #
 # Positions limit the delays: with inputs 10 ms apart, no neuron in the plane is 1 ms from one and
 # 20 ms from the other.
 #
 # ### Exercise 3: Which delays are possible? (5 min)
 #
-# Two senders lie `gap` ms apart in the plane. Is there a position whose delays from them are `d1`
-# and `d2`? (Leave out the 0.01.)
+# Two senders lie `gap` ms apart in the plane. Is there a position with the delays `d1` and `d2`
+# from these senders? (Leave out the 0.01.)
 
 
 # %% tags=["exercise"]
@@ -217,12 +217,12 @@ if check.possible(possible):
     print(f"of delays drawn from 0 to 20 ms, {np.mean(shares):.0%} are possible")
 
 # %% [markdown]
-# In return, a [spatial network](../docs/glossary.md#spatial-network) has fewer parameters. The
-# library's `make_delays` returns a module that holds these parameters. Its first argument is the
-# form: "0" for no delays, "2" or "3" for the dimensions of the positions, "inf" for free delays.
-# The other arguments are the sizes of the populations and the connected pairs. In the second
-# network below, 700 inputs project to 300 neurons, which are all connected with each other: 700 ·
-# 300 + 300 · 299 delays.
+# In return for this limit, a [spatial network](../docs/glossary.md#spatial-network) has fewer
+# parameters. The library's `make_delays` returns a module that holds these parameters. The first
+# argument of `make_delays` is the form: "0" for no delays, "2" or "3" for the dimensions of the
+# positions, "inf" for free delays. The other arguments are the sizes of the populations and the
+# connected pairs. In the second network below, 700 inputs project to 300 neurons, which are all
+# connected with each other: 700 · 300 + 300 · 299 delays.
 
 # %%
 module = make_delays("2", (2, 2), ((0, 1),), layout="normal", seed=0).double()
@@ -404,8 +404,8 @@ axes[0].set_ylabel("y")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the class that one network of each of three kinds assigns to every point, with
-# the test samples on top.*
+# *For one network of each of three kinds, the figure shows the class of every point, with the test
+# samples on top.*
 
 # %%
 fresh, trained = network("positions, learned", 0), nets["positions, learned"][0]
@@ -428,10 +428,10 @@ print(f"a neuron moved by {moved:.2f} ms on average")
 
 # %% [markdown]
 # *The figure shows the layout of one network with learned positions: marks are neurons after
-# training, and lines lead back to their initial positions.*
+# training, and lines lead back to the initial positions.*
 #
-# [results/yinyang](../results/yinyang) has runs of larger networks, for 300 epochs with learned
-# delays.
+# [results/yinyang](../results/yinyang) has runs of larger networks with learned delays, of 300
+# epochs each.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 kept = {net: {} for net in ("0", "2", "3", "inf")}
@@ -459,9 +459,9 @@ assert all(sixty[net] > 98 for net in kept)
 
 # %% [markdown]
 # *The figure shows the test accuracy of these networks: lines are medians, dots single runs.* With
-# 10 hidden neurons, the worst kind with delays is 1.0<!-- behind 0.1 --> points ahead of no delays;
-# with 15 to 60 neurons, 0.0 to 0.7 points, without a clear trend. These runs have no frozen
-# control, so they do not show how much of the lead is due to learning.
+# 10 hidden neurons, the worst kind of network with delays is 1.0<!-- behind 0.1 --> points ahead of
+# the network without delays; with 15 to 60 neurons, 0.0 to 0.7 points, without a clear trend. These
+# runs have no frozen control, so they do not show how much of this lead comes from learning.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}
@@ -482,7 +482,7 @@ record("results/503_positions.json", numbers, full=full_run)
 # 1. **Distance is delay**: $d = |r_i - r_j|$ at one unit per ms, and the chain rule turns gradients
 #    of delays into gradients of positions.
 # 2. **A position can solve a task** with fixed weights: two spikes arrive together where the
-#    difference of their distances equals the difference of their times.
+#    distances to their senders differ by as much as their times.
 # 3. **Frozen delays are the control.** On Yin-Yang with five hidden neurons, learned delays beat
 #    frozen ones, and frozen delays are not measurably better than no delays.
 # 4. **With 15 to 60 hidden neurons** the lead of networks with delays is smaller than with 10.

@@ -14,8 +14,8 @@
 # # Recognise spoken digits
 #
 # A spoken digit reaches the network as thousands of spikes of 700 channels within a second. How
-# much of the word can be read from spike counts, or from counts in windows of time? How much by a
-# small network with delays? In the end you play words backwards, and cut them short.
+# much of the word can be read from spike counts, or from counts in windows of time? How much can a
+# small network with delays read? In the end you play words backwards, and cut them short.
 #
 # **Time.** 55 minutes for you, 2 minutes for the machine.
 #
@@ -174,8 +174,9 @@ print({name: f"{acc:.1f} %" for name, acc in linear.items()})
 # ## 2. How does a position detect a sweep?
 #
 # A neuron at $r$ hears channel $k$ after the delay $d = \sqrt{0.01 + |r - r_k|^2}$ ms, as in
-# lesson 503. With a short memory (here 10 ms), it detects what *arrives* together. Put 31 channels
-# on a line, 1 ms apart. Channel $k$ fires at $k$ ms in an up-sweep, at $30 - k$ ms in a down-sweep.
+# lesson 503. A neuron with a short memory (here 10 ms) detects what *arrives* together. Put 31
+# channels on a line, 1 ms apart. Channel $k$ fires at $k$ ms in an up-sweep, at $30 - k$ ms in a
+# down-sweep.
 #
 # <details><summary>Make a guess, then open: where does a neuron hear the whole up-sweep at once?
 # </summary>
@@ -229,9 +230,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows what two neurons hear of each sweep (above), and their potential (below, without
-# a reset).* The right neuron hears the up-sweep at one moment and crosses the threshold; it hears
-# the down-sweep spread over 60 ms, without effect. All weights are equal: the neurons tell the
-# sweeps apart by *where they are*.
+# a reset).* The right neuron hears the up-sweep at one moment and crosses the threshold; the
+# down-sweep reaches it spread over 60 ms, without effect. All weights are equal: the neurons tell
+# the sweeps apart by *where they are*.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 side = 121 if full_run else 21
@@ -307,7 +308,7 @@ assert not on_shd or naive[2] > 2 * first_loss
 # below 1. These neurons fire at 353<!-- naive_hz 5 --> Hz. The [loss](../docs/glossary.md#loss) is
 # 18.4<!-- naive_loss 1 --> nats: the network is confidently wrong, because the read-out was made
 # for counts at 20 Hz. And the counts of two neurons correlate by 1.00<!-- naive_alike 0.01 -->:
-# every neuron sums all channels with positive weights, so all of them count how loud a word is.
+# every neuron sums all channels with positive weights, so every neuron measures loudness.
 #
 # ### Exercise 2: Find the factor (6 min)
 #
@@ -337,12 +338,12 @@ if check.find_factor(find_factor):
     print(f"factor {found:.4f}: {rate_of(found):.1f} Hz")
 
 # %% [markdown]
-# The second repair is meant for the correlation: random signs (`signed=True`; two thirds of the
-# input weights stay positive). How much is each repair worth? Train 50<!-- tries 0 --> steps from
-# each start, with three seeds (the output shows their means; the numbers above are from one seed).
-# Each word is moved up or down by up to 20 channels, anew each time, so that a network learns what
-# voices share and not how high they are. (In our large networks, the channel of each spike gets
-# [jitter](../docs/glossary.md#jitter), too.)
+# The second repair is meant to lower the correlation: random signs (`signed=True`; two thirds of
+# the input weights stay positive). How much is each repair worth? Train 50<!-- tries 0 --> steps
+# from each start, with three seeds (the output shows their means; the numbers above are from one
+# seed). Each word is moved up or down by up to 20 channels, anew each time, so that a network
+# learns what voices share and not how high they are. (In our large networks, the channel of each
+# spike gets [jitter](../docs/glossary.md#jitter), too.)
 
 
 # %%
@@ -417,7 +418,7 @@ if full_run and as_stated:
 # network.* This loss includes the [rate regularisation](../docs/glossary.md#rate-regularisation),
 # so the orange curves begin above the printed loss.
 #
-# After one epoch networks from the three starts recognise 15.5<!-- early_naive 0.1 -->,
+# After one epoch, networks from the three starts recognise 15.5<!-- early_naive 0.1 -->,
 # 20.9<!-- early_scaled 0.1 --> and 24.9<!-- early_signs 0.1 --> % of the held-out words, though
 # single networks vary a lot. The signs hardly make neurons differ: the correlation is
 # 0.93<!-- alike_signs 0.01 --> instead of 1.00.
@@ -485,14 +486,14 @@ gap = on_train[:, -1].mean() - accuracy["scaled, signs"]
 # 4.5<!-- signs_high 0.3 -->.
 #
 # Training accuracy is taken while the network learns, on shifted words, so it is lower at first. In
-# the end it is 11<!-- gap 1 --> points higher: there is some
+# the end, training accuracy is 11<!-- gap 1 --> points higher: there is some
 # [overfitting](../docs/glossary.md#overfitting) to the few voices. Some confused words sound alike
 # ("drei" and "five"), others do not ("zero" and "sechs").
 #
 # ## 5. Does it use the order of what it hears?
 #
-# Played backwards, a word has as many spikes of every channel as before, so a reader of counts
-# cannot notice. What do you expect of the windows, and of the network?
+# A word played backwards has as many spikes per channel as before, so a reader of counts cannot
+# tell. What do you expect of the windows, and of the network?
 #
 # ### Exercise 3: Play words backwards (7 min)
 #
@@ -579,10 +580,10 @@ if full_run and as_stated:
 # %% [markdown]
 # *The figure shows how many words each reader recognises: as spoken, moved to the end, and
 # backwards; the network has one dot per seed.* Counts do not notice that a word runs backwards.
-# (Late words lose 1 % of their spikes, so their counts differ a little.) The windows fall to chance
-# or below: they fail because the word has moved, whatever its order. The networks recognise
+# (Late words lose 1 % of their spikes, so their counts differ a little.) Readers of windows fall to
+# chance or below: they fail on any word that has moved, whatever the order. The networks recognise
 # 61.2<!-- later 0.1 --> % of the late words and 31.7<!-- backwards 0.1 --> % of the backwards
-# words. So most of what they lose is due to the order.
+# words. So most of the loss on backwards words is due to the order.
 #
 # ## 6. How early does it know?
 #
@@ -605,8 +606,7 @@ if check.until(until):
 
 
 # %% [markdown]
-# Will accuracy rise faster or more slowly than the share of the spikes that have been sent? Sketch
-# both curves.
+# Will accuracy rise faster or more slowly than the share of spikes sent so far? Sketch both curves.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -636,10 +636,10 @@ network_half, sent_half = float(np.mean(known["network"], 0)[half]), sent[half]
 assert np.allclose(np.array(known["network"])[:, -1], 100 * correct["scaled, signs"].mean(1))
 
 # %% [markdown]
-# *The figure shows the accuracy on held-out words when only their beginning is heard, and the share
-# of spikes sent until then.* At 125 ms, with 13 % of the spikes, the networks have more than a
-# quarter of their final accuracy (chance alone gives 7 % of it); later the two shares are about
-# equal. After 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
+# *The figure shows the accuracy on held-out words when only the beginning is heard, and the share
+# of spikes sent by then.* At 125 ms, with 13 % of the spikes, the networks have more than a quarter
+# of their final accuracy (chance alone gives 7 % of it); later both shares are about equal. After
+# 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
 # 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. Counts level off just
 # as early.
 

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Find out whether learning delays helps
 #
-# Suppose that a network with learned delays beats one without. That one difference mixes two
-# questions: does it help to *have* delays, and does it help to *learn* them? You separate the two
-# on spoken digits, with six kinds of networks that store about equally many numbers (weights and
-# delays, learned or not).
+# Suppose that a network with learned delays beats a network without delays. This difference mixes
+# two questions: does it help to *have* delays, and does it help to *learn* them? You separate these
+# questions on spoken digits, with six kinds of networks that store about equally many numbers
+# (weights and delays, learned or not).
 #
 # **Time.** 50 minutes for you, 3 minutes for the machine.
 #
@@ -133,8 +133,8 @@ for net, n in widths.items():
 # frozen free delays only 11,440.
 #
 # Random positions give delays of 45 ms on average (standard deviation: 20 ms); the source of these
-# networks draws free delays of 8 ms (standard deviation: 1 ms). Comparing the two would change both
-# the form and the start, so we train free delays from both starts.
+# networks draws free delays of 8 ms (standard deviation: 1 ms). Comparing these two kinds of delays
+# would change both the form and the start, so we train free delays from both starts.
 
 # %%
 wide, narrow = dict(delay_mean=45.0, delay_std=20.0), dict(delay_mean=8.0, delay_std=1.0)
@@ -162,7 +162,7 @@ guess = dict.fromkeys(kinds)  # such as {"no delays": 50.0, ...}
 # weights of both signs, the optimiser. A learned network and its frozen twin begin as the same
 # network. The learning rate of delays and positions (in ms) is 100 times that of the weights. We
 # chose these settings on the same two speakers, for networks with *learned* positions. If the
-# settings favour any kind, it is that one.
+# settings favour any networks, then those with learned positions.
 
 
 # %%
@@ -222,8 +222,8 @@ plt.show()
 # *The figure shows the accuracy of the six kinds: one dot per network, a line for their mean,
 # hollow dots for frozen delays, crosses for your guesses. The number of neurons is in brackets.*
 # Networks with free delays did worse than networks without delays, in each of the three seeds. A
-# delay for each synapse costs half of the neurons. (Or is it the delays themselves? A network
-# without delays and with 16 neurons would tell.)
+# delay for each synapse costs half of the neurons. (Or do the delays themselves do harm? A network
+# of 16 neurons without delays would tell.)
 #
 # Did the learned delays move at all?
 
@@ -241,7 +241,7 @@ for kind, ms in movement.items():
 assert moved("positions, frozen") == 0
 
 # %% [markdown]
-# They did: by 14.8<!-- moved_positions 0.1 --> ms on average where positions were learned.
+# The delays moved: by 14.8<!-- moved_positions 0.1 --> ms on average where positions were learned.
 #
 # ## 3. Which differences are real?
 #
@@ -254,8 +254,8 @@ assert moved("positions, frozen") == 0
 # ### Exercise 2: Put an interval on a difference (8 min)
 #
 # `a` and `b` say which of N words two networks got right (bool: convert them to float). Draw N
-# words with replacement, `draws` times, and each time take the mean of a - b. Return the two values
-# between which the middle 95 % of these means lie.
+# words with replacement, `draws` times, and each time take the mean of a - b. Return the bounds of
+# the middle 95 % of these means.
 
 
 # %% tags=["exercise"]
@@ -271,8 +271,8 @@ if check.bootstrap(bootstrap):
     print(f"seed 0, learned - frozen: {100 * (a.mean() - b.mean()):+.1f} [{low:+.1f}, {high:+.1f}]")
 
 # %% [markdown]
-# That interval holds for one pair of networks. `paired_interval` also draws the seeds anew, so its
-# intervals hold for other networks of the same kinds.
+# The interval above holds for one pair of networks. `paired_interval` also draws the seeds anew, so
+# its intervals hold for other networks of the same kinds.
 
 # %%
 pairs = {
@@ -308,9 +308,9 @@ plt.show()
 #
 # ### Exercise 3: Say what follows (5 min)
 #
-# An interval that contains 0 does not show that there is no difference. Only a short interval
-# around 0 shows that the difference, if any, is too small to matter. Say beforehand which
-# difference would matter to you, and decide, in this order:
+# An interval that contains 0 does not prove the difference to be 0. Only a short interval around 0
+# shows that the difference, if any, is too small to matter. Say beforehand which difference would
+# matter to you, and decide, in this order:
 #
 # 1. the whole interval lies between `-matters` and `matters`: "too small to matter",
 # 2. the whole interval lies above 0: "helps"; below 0: "hurts",
@@ -337,7 +337,7 @@ if check.decide(decide):
 # *Learning* delays adds 1.7<!-- learning 0.1 --> points [-0.3<!-- learning_low 0.3 -->,
 # 3.9<!-- learning_high 0.3 -->] for positions, and 0.4<!-- learning_free 0.1 --> points
 # [-1.9<!-- learning_free_low 0.3 -->, 2.5<!-- learning_free_high 0.3 -->] for free delays. Both
-# intervals contain 0, so no gain has been measured; both reach beyond 2 points, so a gain that
+# intervals contain 0, so no gain has been measured. But both reach beyond 2 points, so a gain that
 # matters is not excluded.
 #
 # ## 4. Do trained networks need their delays?
@@ -389,7 +389,7 @@ if check.shuffled(shuffled):
 
 # %% [markdown]
 # Positions allow changes of several sizes: add noise to each coordinate, let the hidden neurons
-# exchange their positions, or put everything into one point, which leaves almost no delays.
+# exchange their positions, or put everything into one point, which removes nearly all delays.
 #
 # **And the control?** If the fall shows that the delays had to be *learned*, then it should not
 # happen to networks whose delays were never learned.
@@ -449,19 +449,19 @@ if full_run and as_stated:
 
 # %% [markdown]
 # *The figure shows the accuracy of three networks with learned positions (filled) and three with
-# frozen ones (hollow), after their positions were changed and nothing was learned again.*
+# frozen positions (hollow), after the positions were changed, without further learning.*
 #
 # Noise of 5 ms costs little: no position has to be exact. With all neurons in one point, networks
 # with learned positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were
 # never learned keep 41.7<!-- point_frozen 0.1 --> %. *Both* kinds fall far below networks that were
 # trained without delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to
-# be learned nor that delays are needed. Whether a network *needs* delays is answered only by
-# training one without them.
+# be learned nor that delays are needed. Only training a network without delays answers whether
+# delays are *needed*.
 #
 # Learned positions suffer more from every larger change: 20 ms of noise leaves
 # 63.1<!-- noise20_frozen 0.1 --> % with frozen positions, and 56.6<!-- noise20_learned 0.1 --> %
-# with learned ones. This suggests that these networks rely more on where their neurons are, but it
-# is one draw of noise, without an interval.
+# with learned ones. This suggests that networks with learned positions rely more on where their
+# neurons are. But this was one draw of noise, without an interval.
 #
 # ## 5. And in larger networks?
 #
@@ -512,9 +512,9 @@ for name, (a, b) in list(pairs.items())[:4]:
 # On Yin-Yang ([503](503_positions.ipynb)) learning the positions brought
 # 6.8<!-- 503_positions:positions_gain 0.3 --> points, and random positions alone no measurable
 # gain. On Yin-Yang a hidden neuron has four input synapses, so four random delays are all it gets.
-# On spoken words it has 700, with delays of all lengths, and the *weights* can choose among them.
-# That is an explanation, not a result; it predicts that learning delays helps more with fewer
-# inputs.
+# On spoken words, a neuron has 700 input synapses, with delays of all lengths, and the *weights*
+# can choose among them. This is an explanation, not a result; if it is right, learning delays helps
+# more with fewer inputs.
 #
 # The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little
 # to choose from, and with a wide start, free delays are 5.2<!-- start 0.1 --> points better
@@ -522,7 +522,7 @@ for name, (a, b) in list(pairs.items())[:4]:
 # instead of 45), so this does not test the explanation.
 #
 # Hammouamri et al. (2024) trained larger feed-forward networks on these words, with another method
-# and the same control. They found that fixed random delays help, and that learning them helps even
+# and the same control. In their networks, fixed random delays help, and learned delays help even
 # more.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -544,13 +544,13 @@ record("results/505_where_delays_help.json", numbers, full=full_run and as_state
 # %% [markdown]
 # ## Summary
 #
-# 1. **Equal budgets.** Delays cost parameters: compare kinds of networks at equal numbers of them.
+# 1. **Equal budgets.** Delays cost parameters: compare networks with equal numbers of parameters.
 # 2. **Frozen delays are the control** that separates having delays from learning them.
 # 3. **An interval, and a size that matters.** An interval around 0 is evidence against a gain only
 #    if it is short.
 # 4. **Changing the delays** of a trained network shows what it uses, not what it needed to learn.
-# 5. **On these words**, random delays from positions help. A gain from learning them was not
-#    measured, and not excluded.
+# 5. **On these words**, random delays from positions help. A gain from learning these delays was
+#    neither measured nor excluded.
 #
 # ## Further reading
 #

@@ -129,8 +129,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows where V settles as sodium channels open, with few (solid) and many (dashed)
-# potassium channels open.* Sodium channels take V up, potassium channels bring it down. That is a
-# spike, if something opens them in this order.
+# potassium channels open.* Sodium channels take V up, potassium channels bring it down. The result
+# is a spike, if the sodium channels open first.
 #
 # ## 2. What opens a channel?
 #
@@ -236,8 +236,8 @@ print("V (mV):", *(f"{v:.4g}" for v in exploded[last - 6 : last + 3]))
 assert np.isnan(exploded[-1])
 
 # %% [markdown]
-# Euler's method ends in NaN. Why? With constant conductances, V relaxes towards the mean of section
-# 1, raised by $I/g$, with the time constant $C/g$; $g$ is the sum of all open conductances. Euler's
+# Euler's method ends in NaN. Why? Let $g$ be the sum of all open conductances. At constant $g$, V
+# relaxes towards the mean of section 1, raised by $I/g$, with the time constant $C/g$. Euler's
 # method multiplies the distance from that value by $1 - g\,dt/C$. Beyond $dt = 2C/g$ this factor is
 # below -1: V overshoots, further with each step. During a spike, $g$ is large.
 #
@@ -414,20 +414,20 @@ plt.show()
 # *The figure shows one spike: potential, gates, and the currents out of the cell (negative:
 # inward).*
 #
-# 1. **Upstroke.** V rises, $m$ opens, sodium flows in, V rises further. This loop needs no input.
+# 1. **Upstroke.** V rises, $m$ opens, sodium flows in, V rises further. This feedback loop needs no
+#    input.
 # 2. **Downstroke.** $n$ opens the potassium channels, and $h$ begins to close the sodium channels.
 #    The sodium current dips at the peak, where V is so close to $E_{Na}$ that little drives it.
 #    Sodium current grows again as V falls, but the potassium current is larger.
 # 3. **Undershoot**, or [hyperpolarisation](../docs/glossary.md#hyperpolarisation). $n$ closes
 #    slowly, so V dips to -76.2<!-- lowest 0.1 --> mV, below rest but never below $E_K$.
 #
-# As a test, hold one gate at its resting value and leave the others free. If $m$ causes the
-# upstroke, there should be no spike when $m$ is held. And the downstroke: does it take $h$ or $n$?
+# As a test, hold one gate at its resting value. If $m$ causes the upstroke, there should be no
+# spike when $m$ is held. And the downstroke: does it take $h$ or $n$?
 #
-# <details><summary>Make a guess, then open</summary>
-# Both. With h held, sodium keeps flowing against the open potassium channels. With n held, some
-# sodium channels stay open, and only the leak and the few potassium channels that are open at rest
-# oppose them. V stays up in both cases.
+# <details><summary>Make a guess, then open</summary> Both. With h held, sodium keeps flowing
+# against the open potassium channels. With n held, some sodium channels stay open, opposed only by
+# the leak and the few potassium channels that are open at rest. V stays up in both cases.
 # </details>
 
 
@@ -490,7 +490,7 @@ if check.with_ttx(with_ttx):
 # ## 5. How often does it fire?
 #
 # Hold a current and count: this is the [f-I curve](../docs/glossary.md#f-i-curve). Near its onset a
-# leaky neuron can fire as slowly as you like. Can this one?
+# leaky neuron can fire as slowly as you like. Can a Hodgkin-Huxley neuron?
 #
 # ### Exercise 3: Measure a rate in steady state (5 min)
 #
@@ -573,14 +573,14 @@ plt.show()
 # *The figure shows the steady rate against the current, and the range just above the onset with a
 # leaky neuron for comparison.* The leaky neuron's rate, $1/(\tau \ln\frac{I}{I - I_0})$, falls to 0
 # at the onset $I_0$, so steeply that the drawn curve begins at 11 Hz, 0.01 % above $I_0$: [type
-# I](../docs/glossary.md#type-i-neuron). This neuron starts at 51<!-- onset_rate 0.5 --> Hz, or not
-# at all: [type II](../docs/glossary.md#type-ii-neuron).
+# I](../docs/glossary.md#type-i-neuron). The Hodgkin-Huxley neuron starts at
+# 51<!-- onset_rate 0.5 --> Hz, or not at all: [type II](../docs/glossary.md#type-ii-neuron).
 #
 # Why? After a spike V swings upwards, because $h$ and $n$ are slow. At 6.26<!-- below 0.005 -->
 # µA/cm², just below the onset, the neuron fires 22<!-- few 0 --> spikes. The swing after the last
 # spike peaks 18<!-- swing_ms 0.5 --> ms later, 5.5<!-- swing 0.1 --> mV above the level at which V
-# then settles. With slightly more current, this swing starts the next spike; if it does not, no
-# later swing will.
+# then settles. With slightly more current, this swing starts the next spike; if not, no later swing
+# will.
 #
 # A lasting train at 20 Hz would refute type II. The scan, in steps of 0.01 µA/cm² around the onset,
 # finds no such train.
@@ -588,9 +588,9 @@ plt.show()
 # ## 6. Does one current allow two responses?
 #
 # At 8 µA/cm² a neuron fires for ever if it starts from its resting state, the [fixed
-# point](../docs/glossary.md#fixed-point) without input (all slopes are 0). At 8 µA/cm² the fixed
-# point lies elsewhere (`hodgkin_huxley_rest` finds it). Start the neuron there and push it by 0.1
-# mV. Does it fire?
+# point](../docs/glossary.md#fixed-point) without input (all slopes are 0). With that current the
+# fixed point lies elsewhere (`hodgkin_huxley_rest` finds it). Start at this fixed point, and push V
+# by 0.1 mV. Does it fire?
 #
 # <details><summary>Make a guess, then open</summary>
 # If the fixed point is stable, V returns to it and the neuron never fires.
@@ -637,9 +637,9 @@ ax.legend(loc="center", bbox_to_anchor=(0.5, 0.4))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the steady rate of the same neuron under the same currents from two starts; in
-# the grey window both responses are possible.* Between the onset and 9.775<!-- loses 0.001 -->
-# µA/cm² the neuron is [bistable](../docs/glossary.md#bistability). It has two
+# *The figure shows the steady rate against current from two initial states; in the grey window both
+# responses are possible.* Between the onset and 9.775<!-- loses 0.001 --> µA/cm² the neuron is
+# [bistable](../docs/glossary.md#bistability). The neuron has two
 # [attractors](../docs/glossary.md#attractor): the fixed point, and the train, a [limit
 # cycle](../docs/glossary.md#limit-cycle). At the right edge a pair of complex eigenvalues of the
 # Jacobian (the matrix of the slopes' derivatives) gets a positive real part: small deviations grow
@@ -651,8 +651,8 @@ plt.show()
 # ### Exercise 4: Stop the train (10 min)
 #
 # The neuron starts at rest and gets `current` (6.5 to 9 µA/cm²) from t = 0. Find a pulse of 1 ms,
-# added to that current, after which it never fires again. Return when it starts (100 to 120 ms) and
-# its amplitude (-20 to 20 µA/cm²). The check watches until 600 ms. A layer runs hundreds of
+# added to that current, after which the neuron never fires again. Return its start (100 to 120 ms)
+# and its amplitude (-20 to 20 µA/cm²). The check watches until 600 ms. A layer runs hundreds of
 # attempts side by side, one neuron for each.
 
 
@@ -743,9 +743,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike count, and the distance with tangents from autograd (orange).* The
-# count is a staircase: its derivative is 0 or does not exist. The distance has a slope everywhere
-# but at its goal, a factor of 1. Around 0.3 the spikes appear, but late, and the distance jumps up.
-# On this cliff the tangents point down although the distance rises; beyond it, they lead to the
+# count is a staircase: its derivative is 0 or does not exist. The distance has a slope except at
+# the goal, where the factor is 1. Around 0.3 the spikes appear, but late, and the distance jumps
+# up. On this cliff the tangents point down although the distance rises; beyond it, they lead to the
 # goal.
 #
 # Train all 120 values with Adam. Will spikes appear from silence?
@@ -801,7 +801,7 @@ plt.show()
 #
 # 1. Euler's method diverges once $dt > 2C/g$, and $g$ is largest within a spike. Exponential Euler
 #    is bounded for every `dt`; its error falls as $dt^2$.
-# 2. $m$ makes the upstroke; $h$ and $n$ end it, and neither can do so alone.
+# 2. $m$ makes the upstroke; only $h$ and $n$ together end the spike.
 # 3. The f-I curve starts at 51<!-- onset_rate 0.5 --> Hz: type II.
 # 4. At some currents firing and silence are both stable. A pulse can stop the train for good.
 # 5. A spike count has a gradient of 0. V(t) passes smoothly through each spike, so a loss on V(t)

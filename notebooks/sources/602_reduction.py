@@ -15,7 +15,7 @@
 #
 # You reduce the [Hodgkin-Huxley model](../docs/glossary.md#hodgkin-huxley-model) until one variable
 # is left, and see at each step what is kept. On the way you find out why some neurons start to fire
-# at 50 spikes per second and others as slowly as you like: it depends on *how their resting state
+# at 50 spikes per second and others as slowly as you like. What decides is *how the resting state
 # loses its stability*.
 #
 # **Time.** 65 minutes for you, 40 seconds for the machine.
@@ -107,7 +107,7 @@ def rates(layer, currents, time):
 # ## 1. Which variables can we drop?
 #
 # The Hodgkin-Huxley neuron has four: the potential $V$, the sodium gates $m$ and $h$, and the
-# potassium gate $n$. Look at the gates while it fires at 10 µA/cm².
+# potassium gate $n$. Look at the gates while the neuron fires at 10 µA/cm².
 
 # %%
 _, _, trace = full(constant([10.0], 200.0, dt), trace=True)
@@ -140,7 +140,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows $m$ beside its steady value $m_\infty(V)$, and $h$ against $n$ at each step
-# (blue) with a straight line fitted to it.* The gate $m$ is fast: it follows $m_\infty(V)$ within a
+# (blue) with a fitted straight line.* The gate $m$ is fast: it follows $m_\infty(V)$ within a
 # fraction of a millisecond. And $h$ and $n$ run together: $h \approx 0.87 - 1.07\,n$ to within
 # 0.054<!-- misfit 0.0005 -->, where $h$ spans 0.4.
 #
@@ -172,8 +172,9 @@ def parts(v, n, current, p):
 
 
 # %% [markdown]
-# Its step is exponential Euler, as in [601](601_hodgkin_huxley.ipynb). `define` turns a step, its
-# parameters and its state into a neuron of the library ([604](604_your_neuron.ipynb) explains how).
+# The neuron's step is exponential Euler, as in [601](601_hodgkin_huxley.ipynb). `define` turns a
+# step, its parameters and its state into a neuron of the library ([604](604_your_neuron.ipynb)
+# explains how).
 
 
 # %%
@@ -415,8 +416,8 @@ assert loses_fast > onset_fast > 2 * onset_2
 
 # %% [markdown]
 # Potassium and the inactivation of sodium now follow V almost at once, and stop the upstroke at its
-# start. An oscillation needs feedback that comes **too late**: a fast variable that runs away, and
-# a slow one that brings it back.
+# start. An oscillation needs feedback that comes **too late**: a fast variable runs away, and a
+# slow variable brings it back.
 #
 # ### The simplest curves of that shape: FitzHugh-Nagumo
 #
@@ -471,8 +472,8 @@ plt.show()
 #
 # ### Exercise 1: Find where it falls silent again (6 min)
 #
-# Set the trace of the Jacobian to zero, take the solution at the higher $v$, and return the current
-# for which this $v$ is the fixed point. (The check uses other parameters than the run above.)
+# Set the trace of the Jacobian to zero, take the higher solution $v$, and return the current at
+# which this $v$ is the fixed point. (The check uses other parameters than the run above.)
 
 
 # %% tags=["exercise"]
@@ -544,8 +545,8 @@ assert eigenvalues(highest, p).real.max() > 0
 # %% [markdown]
 # *The figure shows the fixed points at each current, stable (solid) or unstable (dotted; dot: two
 # of them merge), and the phase plane of the shifted neuron just below the dot.* Without the shift,
-# every current has one fixed point. With it, the branch folds back: left of the dot there is a
-# stable fixed point (filled) and an unstable one (white), a saddle. At
+# every current has one fixed point. With the shift, the branch folds back: left of the dot there is
+# a stable fixed point (filled) and an unstable one (white), a saddle. At
 # -4.32<!-- saddle_node 0.005 --> µA/cm² these two merge and vanish: a [saddle-node
 # bifurcation](../docs/glossary.md#saddle-node-bifurcation). (A third fixed point, unstable, lies at
 # a higher V, outside the figure.) Beyond, the neuron has to fire, even without a current. How fast?
@@ -579,10 +580,10 @@ plt.show()
 # were: their **ghost**. What decides is not the number of variables, but how the fixed point loses
 # its stability:
 #
-# - by a **Hopf bifurcation**: the fixed point stays, but deviations grow. The cycle goes around it
-#   and has no slow place, so the lowest rate is well above 0: type II. (The cycle exists before the
-#   bifurcation: from the old resting state the neuron jumps onto it at 5.01 µA/cm², from the fixed
-#   point itself only at 7.10.)
+# - by a **Hopf bifurcation**: the fixed point stays, but deviations grow. The cycle goes around the
+#   fixed point and has no slow place, so the lowest rate is well above 0: type II. (The cycle
+#   exists before the bifurcation: from the old resting state the neuron jumps onto it at 5.01
+#   µA/cm², from the fixed point itself only at 7.10.)
 # - by a **saddle-node** that lies on the path of the spike: the fixed point vanishes. Every cycle
 #   then has to pass the slow place, so firing begins at 0 Hz: type I. (If the saddle-node lies
 #   elsewhere, firing can begin abruptly.)
@@ -590,9 +591,9 @@ plt.show()
 # ## 4. What does one variable keep?
 #
 # Where the fixed points merge, one eigenvalue is 0 and the other negative: $n$ follows V, and the
-# state creeps along one curve. Let $x$ be the distance along it. At the onset, $\dot x$ is zero at
-# $x = 0$, and so is its derivative with respect to $x$, because two zeros have become one. So the
-# first remaining term of its Taylor series is quadratic:
+# state creeps along one curve. Let $x$ be the distance along this curve. At the onset, two zeros of
+# $\dot x$ have merged at $x = 0$, so the derivative of $\dot x$ with respect to $x$ is zero there,
+# too. So the first remaining term of the Taylor series of $\dot x$ is quadratic:
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
@@ -632,9 +633,9 @@ check.qif_period(qif_period)
 #
 # $$C \dot V = -g_L (V - E_L) + g_L \Delta_T\, e^{(V - V_T)/\Delta_T} + I .$$
 #
-# Its two fixed points merge at $V_T$, at the rheobase $I_0$. The second derivative of the right
-# side there is $g_L/\Delta_T$, so $\alpha = 1/C$ and $\beta = g_L/(2 C \Delta_T)$. Nothing is
-# fitted:
+# The two fixed points of the EIF merge at $V_T$, at the rheobase $I_0$. The second derivative of
+# the right side there is $g_L/\Delta_T$, so $\alpha = 1/C$ and $\beta = g_L/(2 C \Delta_T)$.
+# Nothing is fitted:
 #
 # $$f = \frac{1}{\pi\,C} \sqrt{\frac{g_L\,(I - I_0)}{2\,\Delta_T}} .$$
 
@@ -694,12 +695,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows four f-I curves from their onsets on, on linear and on double logarithmic axes.*
-# (A distance of 1 is 1 µA/cm² for the two neurons with channels, otherwise 0.1; the leaky neuron's
-# threshold is 1.) The quadratic neuron and the reduced one with the shift approach the slope 1/2
-# (the second only very close to its onset). Hodgkin-Huxley is flat: it jumps. The leaky neuron is
-# type I, but its rate rises so steeply that low rates are hard to see: to fire at 5 Hz with $\tau$
-# = 10 ms it needs a current that exceeds its threshold by 2<!-- billionths 0.5 --> parts in a
-# billion.
+# (On the axis, 1 stands for 1 µA/cm² for the two neurons with channels, and for 0.1 for the other
+# two; the leaky neuron's threshold is 1.) The quadratic neuron approaches the slope 1/2; so does
+# the reduced neuron with the shift, but only very close to its onset. The Hodgkin-Huxley curve is
+# flat: the rate jumps at the onset. The leaky neuron is type I, but its rate rises so steeply that
+# low rates are hard to see. To fire at 5 Hz with $\tau$ = 10 ms, the neuron needs a current that
+# exceeds the threshold by 2<!-- billionths 0.5 --> parts in a billion.
 
 
 # %%
@@ -739,9 +740,9 @@ check.exponent(exponent)
 # %% [markdown]
 # ### Exercise 4: Classify a neuron (5 min)
 #
-# You get an f-I curve without noise: arrays of 100 increasing currents and of their rates, with
-# zeros below the onset. Is the neuron type I or II? (None of the curves is a leaky neuron's.) The
-# units of the neurons differ, so a fixed limit in Hz will not do.
+# You get an f-I curve without noise: an array of 100 increasing currents, and an array of their
+# rates, which are 0 below the onset. Is the neuron type I or II? (None of the curves is a leaky
+# neuron's.) The units of the neurons differ, so a fixed limit in Hz will not do.
 
 
 # %% tags=["exercise"]
@@ -761,7 +762,7 @@ check.neuron_type(neuron_type)
 # 2. A neuron whose fixed point loses its stability at a Hopf bifurcation jumps onto a cycle without
 #    a slow place: type II. At a saddle-node on the cycle two fixed points vanish and leave a slow
 #    place: type I. Shifting the curves of $n$ turns type II into type I.
-# 3. Near a saddle-node every neuron is a quadratic one, and its rate follows without a free
+# 3. Near a saddle-node every neuron is a quadratic neuron, and the rate follows without a free
 #    parameter.
 # 4. The exponent at the onset is 1/2 at a saddle-node. A type II neuron jumps; the leaky neuron's
 #    logarithm looks almost like a jump.

@@ -14,9 +14,9 @@
 # # Tell an integrator from a resonator
 #
 # Some neurons add up their inputs; others wait for the right rhythm. You build a test with two
-# pulses that separates them, step a resonator by hand, make it fire by inhibition, and apply the
-# test to published models. Then you rerun published firing patterns on a finer time grid and see
-# what survives.
+# pulses that tells these neurons apart. You step a resonator by hand, make it fire by inhibition,
+# and apply the test to published models. Then you rerun published firing patterns on a finer time
+# grid and see what survives.
 #
 # **Time.** 60 minutes for you, 15 seconds for the machine.
 #
@@ -73,8 +73,8 @@ print(f"period {period_ms:.1f} ms; the oscillation decays with a time constant o
 # In a leaky neuron, the effect of a pulse decays as $e^{-t/\tau}$. Many real neurons respond with a
 # [subthreshold oscillation](../docs/glossary.md#subthreshold-oscillation) instead: a slow current
 # pulls the potential back, too late and too far. The simplest model of this is the
-# **resonate-and-fire** neuron (Izhikevich 2001), a [resonator](../docs/glossary.md#resonator). Its
-# state is a complex number:
+# **resonate-and-fire** neuron (Izhikevich 2001), a [resonator](../docs/glossary.md#resonator). The
+# state of this neuron is a complex number:
 #
 # $$\frac{dz}{dt} = (-\lambda + i\omega)\,z + I(t), \qquad
 # \text{spike when } \operatorname{Im} z \ge 1, \text{ then } z \leftarrow i .$$
@@ -82,8 +82,8 @@ print(f"period {period_ms:.1f} ms; the oscillation decays with a time constant o
 # (From $z = i$ the damping takes Im z below 1, so the neuron fires only once.) Input acts on the
 # real part, which is like a current; the imaginary part is like a potential. $\omega$ sets how fast
 # $z$ rotates, the damping $\lambda$ how fast it decays. With $\omega = 0$ nothing reaches Im z, and
-# the real part alone obeys the equation of a leaky neuron with $\tau = 1/\lambda$. This is our
-# control: it does not rotate.
+# the real part alone obeys the equation of a leaky neuron with $\tau = 1/\lambda$. This control
+# neuron does not rotate.
 #
 # Start both neurons from a pulse of 1, without a threshold, and use [Euler's
 # method](../docs/glossary.md#eulers-method). With $dt$ = 5 ms, a period has 12.6 steps. What will
@@ -162,9 +162,9 @@ plt.show()
 # *The figure shows the first 13 steps in the complex plane, about one period.* Both methods start
 # at 1. Euler's method spirals out; the exact step spirals in, as the solution does, for any $dt$.
 #
-# `RF` takes this step and then adds the input to Re z; `SpikingLayer` runs it over time and returns
-# the spikes, the last state and, with `trace=True`, all states. `reset="none"` leaves $z$ alone
-# when it reaches the threshold:
+# `RF` takes this step and then adds the input to Re z; `SpikingLayer` repeats the step over time.
+# It returns the spikes, the last state and, with `trace=True`, all states. `reset="none"` leaves
+# $z$ alone when it reaches the threshold:
 
 # %%
 x = torch.zeros(61, 1, dtype=torch.float64)
@@ -178,7 +178,7 @@ print(f"a pulse of 1 lifts Im z by {neuron.values.pulse_peak:.4f} at most")
 # **When is Euler's method stable?** When $|1 + dt\,(-\lambda + i\omega)|$ is below 1. With $dt$ = 5
 # ms that needs a $\lambda$ above 0.0268<!-- p 0.0001 --> per ms, so our damping of 0.01 is too
 # weak. (The *balanced* resonate-and-fire neuron of Higuchi et al. 2024 keeps Euler's method on
-# purpose, and adds this much damping: the integration scheme is part of the model.)
+# purpose, and adds enough damping for this: the integration scheme is part of the model.)
 #
 # ### Exercise 1: Find the largest step of Euler's method (5 min)
 #
@@ -266,8 +266,8 @@ rf_response, _ = doublets(RF(damping=damping, omega=omega, **silent), "im", spac
 #
 # $$R_{LIF} = 1 + e^{-s/\tau}, \qquad R_{RF} = |1 + q|\; e^{(\lambda/\omega)\,\arg(1 + q)} .$$
 #
-# And with a threshold? Take pulses that each reach 75 % of it. Two such pulses fire the neuron
-# where the response is above 1/0.75 = 1.33.
+# And with a threshold? Take pulses that each reach 75 % of the threshold. Two such pulses fire the
+# neuron where the response is above 1/0.75 = 1.33.
 
 
 # %%
@@ -310,10 +310,11 @@ plt.show()
 # *The figure shows the response to two pulses against their spacing: formulas (lines), simulations
 # (dots), the response at which pulses of 75 % fire the neuron (dashed) and whole periods (dotted).
 # Below: which pairs fire.* The integrator's response only falls. The resonator's response falls to
-# 0.27<!-- half 0.01 --> at half a period, below that to a single pulse, and comes back to
-# 1.53<!-- whole 0.01 --> at a whole period. There the two curves touch: with the rotation complete,
-# only the decay is left. With these pulses the resonator fires for two ranges of spacings, with a
-# silent gap between them; the integrator for one range. **A rise anywhere reveals a resonator.**
+# 0.27<!-- half 0.01 --> at half a period, less than after a single pulse, and comes back to
+# 1.53<!-- whole 0.01 --> at a whole period. There the curve touches the integrator's: the rotation
+# is complete, and only the decay is left. With these pulses the resonator fires for two ranges of
+# spacings, with a silent gap between them; the integrator for one range. **A rise anywhere reveals
+# a resonator.**
 #
 # ### Exercise 3: Classify an unknown neuron (5 min)
 #
@@ -377,7 +378,7 @@ plt.show()
 # In half a period the amplitude decays to $e^{-\pi\lambda/\omega}$, which is
 # 0.7304<!-- rebound 0.0001 -->: the height of the rebound relative to the depth before. The
 # stronger pulse reaches the threshold. In a leaky neuron, inhibition can only prevent spikes; in a
-# resonator it can cause one, a [rebound spike](../docs/glossary.md#rebound-spike).
+# resonator it can cause a spike, a [rebound spike](../docs/glossary.md#rebound-spike).
 #
 # ### Exercise 4: Find the weakest inhibition that fires (5 min)
 #
@@ -466,9 +467,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the amplitude of the response to a sinusoidal current: formulas (lines) and
 # simulations (dots).* The leaky neuron is a low-pass filter. The resonator passes a band around
-# 15.8<!-- best_hz 0.1 --> Hz. Its half-power width (where the squared amplitude is above half of
-# its maximum) is close to $2\lambda$, or in Hz $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz. **With
-# half the damping, the neuron remembers twice as long and passes half the band.**
+# 15.8<!-- best_hz 0.1 --> Hz. The band's half-power width (where the squared amplitude is above
+# half of its maximum) is close to $2\lambda$, or in Hz $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz.
+# **With half the damping, the neuron remembers twice as long and passes half the band.**
 #
 # ## 4. Do other models resonate?
 #
@@ -521,14 +522,14 @@ plt.show()
 # and T during it; in O, a pulse that fails alone succeeds after inhibition. (G and H, class 1 and
 # 2, are type I and II of [602](602_reduction.ipynb).)
 #
-# K and L (orange) are called resonator and integrator. Does our test agree? Give them pairs of
-# pulses that are too weak to fire them. Close to the resting potential, small changes of $(v, u)$
-# follow a linear equation with the matrix
+# K and L (orange) are called resonator and integrator. Does our test agree? Give both neurons pairs
+# of pulses that are too weak to make them fire. Close to the resting potential, small changes of
+# $(v, u)$ follow a linear equation with the matrix
 #
 # $$\begin{pmatrix} 0.08\,v + 5 & -1 \\ a\,b & -a \end{pmatrix}$$
 #
-# (in L, 4.1 takes the place of 5). If its eigenvalues are complex, they are the
-# $-\lambda \pm i\omega$ of a resonator. If they are real, the neuron cannot oscillate.
+# (in L, 4.1 takes the place of 5). If the eigenvalues of this matrix are complex, they are the
+# $-\lambda \pm i\omega$ of a resonator. With real eigenvalues the neuron cannot oscillate.
 
 # %%
 k_set, l_set = (IZHIKEVICH_PATTERNS[name] for name in ("resonator", "integrator"))
@@ -567,14 +568,14 @@ plt.show()
 # *The figure shows the test with two pulses for the two published neurons; dotted: K's period, from
 # its eigenvalues.* L's response only falls, and K's rises again. K's matrix gives a period of
 # 41.0<!-- k_period 0.1 --> ms, and the published pair that fires it is 40 ms apart. (At a spacing
-# of 0 the $v^2$ term lifts both above 2.)
+# of 0 the $v^2$ term lifts both responses above 2.)
 #
 # ## 5. Does a pattern survive a finer grid?
 #
 # The twenty patterns were made by Euler's method, with steps of 0.1 to 0.5 ms. With these steps
 # nothing diverges, but are the patterns right? A pattern of the *equations* should stay when the
-# step gets smaller. Take three and count their spikes with the published step, and with 1/10, 1/20
-# and 1/40 of it.
+# step gets smaller. Take three patterns and count the spikes with the published step, and with
+# 1/10, 1/20 and 1/40 of this step.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 broken = ("bistability", "depolarizing_afterpotential", "inhibition_induced_bursting")
@@ -605,9 +606,9 @@ for column, name in zip(axes.T, broken, strict=True):
 plt.show()
 
 # %% [markdown]
-# *The figure shows three patterns as published (above) and with a tenth of the step (below); T's
-# block of colour is spikes too dense to tell apart, and the flat line after it a spike in every
-# step.*
+# *The figure shows three patterns as published (above) and with a tenth of the step (below); in T,
+# the block of colour is spikes too dense to tell apart, and the flat line after it means a spike in
+# every step.*
 #
 # - **P, bistability**: a first pulse starts a train, a second one should stop it. On the finer grid
 #   the train goes on.
@@ -650,7 +651,7 @@ assert stops[0.025]
 # parameters do not show the pattern with smaller steps.
 #
 # If a result changes when you halve the step, keep halving until it no longer changes; only then
-# does it belong to the equations.
+# does the result belong to the equations.
 #
 # ### Exercise 5: Find more of them (4 min)
 #
@@ -672,11 +673,10 @@ if check.compare(compare):
         print(f"{name:30} {published:5} {finer:5} {'changes' if published != finer else ''}")
 
 # %% [markdown]
-# <details><summary>Compare with your result</summary>
-# The number of spikes changes in 9<!-- changed 0 --> of twenty: C, D, E, H, N, P, Q, S and T. This
-# need not spoil the pattern: the rebound burst (N) has 13<!-- n_after 0 --> spikes instead of
-# 7<!-- n_before 0 -->, but is still a burst after inhibition. (A tenth of the step need not be
-# enough: for Q it was not.)
+# <details><summary>Compare with your result</summary> The number of spikes changes in
+# 9<!-- changed 0 --> of twenty: C, D, E, H, N, P, Q, S and T. A changed number need not spoil the
+# pattern: the rebound burst (N) has 13<!-- n_after 0 --> spikes instead of 7<!-- n_before 0 -->,
+# but is still a burst after inhibition. (A tenth of the step need not be enough: for Q it was not.)
 # </details>
 #
 # ## Summary
@@ -687,8 +687,9 @@ if check.compare(compare):
 #    as the spacing approaches a whole period.
 # 3. After an inhibitory pulse the potential rebounds to $e^{-\pi\lambda/\omega}$ of its depth, half
 #    a period later. A resonator passes a band of frequencies about $2\lambda$ wide.
-# 4. Many published patterns change with a smaller step. At least Q and T lose what they are named
-#    after, and P needs its second pulse at another time. Rerun with smaller steps first.
+# 4. Many published patterns change with a smaller step. At least Q and T lose the behaviour that
+#    they are named after, and P needs its second pulse at another time. Rerun with smaller steps
+#    first.
 #
 # ## Further reading
 #

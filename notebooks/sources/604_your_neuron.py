@@ -31,7 +31,7 @@
 #
 # After this lesson you can
 #
-# 1. write a step that the library accepts, and read its message when it does not,
+# 1. write a step that the library accepts, and read the message if the library refuses it,
 # 2. find the forward pass, the stored values and the chain rule in the generated source,
 # 3. check gradients against finite differences, and say where the two must disagree,
 # 4. train your neuron beside controls that could prove it unnecessary.
@@ -184,7 +184,7 @@ for bad in (dict(tau_open=-5.0), dict(knee=1.5)):
 # %% [markdown]
 # ### A first attempt
 #
-# The step is the plain Python one, with the parameters' names. We run it for one neuron, then for
+# The step is the plain Python one, with the parameters' names. We run the step for one neuron, then
 # three. What will happen?
 
 
@@ -212,8 +212,8 @@ except RuntimeError as error:
 
 # %% [markdown]
 # One neuron works, but slowly, and the message says why. Three neurons fail: `if` decides for all
-# of them, but one may be above the knee and the next below. `torch.where` decides neuron by neuron.
-# (Give it tensors: from two Python numbers it makes float32, whatever the type of `v`.)
+# three, but one neuron may be above the knee and the next below. `torch.where` decides neuron by
+# neuron. (Give `torch.where` tensors: two Python numbers become float32, whatever the type of `v`.)
 
 
 # %%
@@ -246,16 +246,16 @@ except ValueError as error:
 # %% [markdown]
 # ### Exercise 1: Write a neuron that bursts (8 min)
 #
-# In the bursting neuron of Rulkov (2002), a fast variable $u$ makes the spikes and a slow one, $y$,
+# In the bursting neuron of Rulkov (2002), a fast variable $u$ makes spikes, and a slow variable $y$
 # switches them on and off. With the input $x$ added to $y$, as $y' = y + x$:
 #
 # $$u \leftarrow \begin{cases} \alpha / (1 - u) + y' & u \le 0\\ \alpha + y' & 0 < u < \alpha + y'\\
 # -1 & u \ge \alpha + y' \end{cases} \qquad y \leftarrow y - \mu\,(u + 1 - \sigma),$$
 #
 # where the $u$ on the right of both arrows is the *old* one, and $\alpha + y'$ is always positive.
-# The third case ends a spike: there $s = 1$, elsewhere 0, so $s$ is `spike` of the old $u$, whose
-# threshold may be a tensor. `p` has `alpha`, `mu` and `sigma`, and `state` has `u` and `y`. The
-# check also tries $u$ exactly at each border.
+# The third case ends a spike: there $s = 1$, elsewhere 0, so $s$ is `spike` of the old $u$. (The
+# threshold given to `spike` may be a tensor.) `p` has `alpha`, `mu` and `sigma`, and `state` has
+# `u` and `y`. The check also tries $u$ exactly at each border.
 
 
 # %% tags=["exercise"]
@@ -306,8 +306,8 @@ print(*innermost(source, "forward"), sep="\n")
 # %% [markdown]
 # `gt` and the first `where` are the choice of the leak; `add` brings the input and makes $h$; `ge`
 # and the `where` after it are the spike; `ne` and its `where` keep a NaN visible. If a backward
-# pass follows, the loop also keeps one number per step. That pass needs $h$, $s$ and the leak that
-# was chosen. Why is one number enough?
+# pass follows, the loop also keeps one number per step. The backward pass needs $h$, $s$ and the
+# leak that was chosen. Why is one number enough?
 #
 # <details><summary>Make a guess, then open</summary>
 # h gives s and v after the step. The h of the step before gives v before this step, and that v
@@ -316,11 +316,11 @@ print(*innermost(source, "forward"), sep="\n")
 #
 # ### Exercise 2: Write the backward step by hand (8 min)
 #
-# The backward loop runs from the last step to the first. Write one step of it, for many neurons:
-# given the gradient `g_s` of the spike and `g_v` of the potential after the step, return the
-# gradients of the input, of the potential before the step, of `decay` and of `decay_open`. `g_s`,
-# `g_v`, `x` and `v` are tensors of one shape, the others numbers. The reset is detached. The
-# surrogate derivative of the spike is $1/(1 + k\,|h - 1|)^2$, with $k$ = `slope`.
+# The backward loop runs from the last step to the first. Write one backward step for many neurons.
+# You get `g_s`, the gradient of the spike, and `g_v`, the gradient of the potential after the step.
+# Return the gradients of the input, the potential before the step, `decay` and `decay_open`. `g_s`,
+# `g_v`, `x` and `v` are tensors of the same shape, the other arguments are numbers. The reset is
+# detached. The surrogate derivative of the spike is $1/(1 + k\,|h - 1|)^2$, with $k$ = `slope`.
 
 
 # %% tags=["exercise"]
@@ -340,9 +340,9 @@ check.step_back(step_back)
 print(*innermost(source, "backward", first="g_state0 *"), sep="\n")
 
 # %% [markdown]
-# The first line is $g_v\,(1 - s)$; then comes the surrogate, times `g_out0`. Their sum is the
-# gradient of $h$, and also that of the input, `gx0`. Multiplied by the decay that was chosen, this
-# sum goes on to the step before.
+# The first line is $g_v\,(1 - s)$; then comes the surrogate, times `g_out0`. The sum of both lines
+# is the gradient of $h$ and of the input, `gx0`. Times the chosen decay, this sum goes on to the
+# step before.
 #
 # In a layer that learns `tau` and `tau_open`, the loop has four more lines:
 
@@ -385,10 +385,10 @@ for name, eager, loop in zip(("spikes", "x", *learned), *results.values(), stric
 assert torch.equal(results["eager"][0], results["numba"][0])
 
 # %% [markdown]
-# But no gradient reaches `knee`, although the knee matters. Both results come from autograd, which
-# could be wrong. So use an independent method, **finite differences**: change a parameter a little
+# But no gradient reaches `knee`, although the knee matters. All gradients come from autograd, which
+# could be wrong. So use an independent method, **finite differences**: change a parameter slightly,
 # and see what happens. We take the mean potential of many neurons, with random inputs too weak to
-# make them fire. We do this twice: with a tiny change, and with one of 2 %.
+# make them fire. We try a tiny change, and a change of 2 %.
 
 # %%
 weak = 0.24 * torch.rand(30, 1, 500, generator=fixed(), dtype=F64)
@@ -424,7 +424,7 @@ assert all(abs(a - c) > 0.2 * max(abs(a), abs(c)) for a, _, c in slopes.values()
 # For a tiny change, autograd is right about all three slopes, the 0 included. Over a change of 2 %,
 # finite differences give other slopes for all three: some neurons now cross the knee a step earlier
 # or later, and their potential jumps. We look at one of these neurons. A second experiment counts
-# spikes for stronger inputs, multiplied by a gain. Its surrogate has $k$ = 5, and so is wider than
+# spikes for stronger inputs, multiplied by a gain. Here the surrogate has $k$ = 5: it is wider than
 # with the usual 25.
 
 # %%
@@ -470,8 +470,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the potential of one neuron after 30 steps against its slow time constant, and
 # the spikes of one neuron against the gain of its input. Orange: slopes by the layer.* On the left,
-# the orange lines are tangents of the smooth pieces. These tangents miss the **jump** at 25 ms,
-# where the potential begins to cross the knee one step earlier or later.
+# the orange lines are tangents of the smooth pieces. They miss the **jump** at 25 ms, where the
+# potential begins to cross the knee one step earlier or later.
 #
 # On the right there are only jumps: a true slope would be 0. The orange lines rise because of the
 # [surrogate gradient](../docs/glossary.md#surrogate-gradient). Is it a useful replacement? The mean
@@ -504,15 +504,15 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the slope of the mean spike count, measured and by the surrogate.* For gains
-# above 0.3, the two differ by 22<!-- apart 1 --> % at most. That depends on $k$ = 5: the usual 25
-# gives the shape, but only about a quarter of the size. Between 0.2 and 0.28, where firing begins,
-# the surrogate is too large. Below 0.2 no neuron fires, but the surrogate is positive. This is no
-# defect: without it, silent neurons could not learn.
+# above 0.3, the two differ by 22<!-- apart 1 --> % at most. This depends on $k$ = 5: with the usual
+# 25 the shape is right, but the size only about a quarter. Between 0.2 and 0.28, where firing
+# begins, the surrogate is too large. Below 0.2 no neuron fires, but the surrogate is positive. This
+# error is useful: without it, silent neurons could not learn.
 #
 # Without a replacement derivative, a parameter that acts only through a jump gets no gradient.
-# `spike` replaces the derivative at the threshold, but nothing replaces that of the `where` at the
-# knee, so `knee` cannot be learned. In a step of your own, look for parameters that stand only in
-# conditions.
+# `spike` replaces the derivative at the threshold, but nothing replaces the derivative of the
+# `where` at the knee, so `knee` cannot be learned. In a step of your own, look for parameters that
+# stand only in conditions.
 #
 # ### Exercise 3: Make the knee learnable (8 min)
 #
@@ -530,8 +530,8 @@ check.soft_leak(SoftLeak)
 # %% [markdown]
 # ## 4. Is it any use?
 #
-# The task suits the neuron: twenty inputs fire once each within 40 ms, in one class at random
-# times; in the other, ten of them fire within 3 ms. Which ten, and when, differs from sample to
+# The task suits the neuron: twenty inputs fire once each within 40 ms. In one class the times are
+# random; in the other, ten inputs fire within 3 ms. Which ten, and when, differs from sample to
 # sample. The number of spikes is always 20, so counting does not help.
 
 
@@ -686,12 +686,12 @@ plt.show()
 # the start matters more than the learning: if both time constants start at 20 ms,
 # 86<!-- stays 1 --> % of them stay within a factor of 1.5 of that. (In the neurons that moved
 # further, $\tau$ is below $\tau_{open}$, the reverse of the design.) And a plain LIF neuron with 5
-# ms reaches 99<!-- short 1 --> %, too; learning from there is no better (96<!-- from_5 1 --> % in
+# ms reaches 99<!-- short 1 --> %, too; learning from 5 ms on is no better (96<!-- from_5 1 --> % in
 # the worst seed). **This task does not need the new neuron**, only a short memory. Without the last
 # two rows we would have reported an advantage that the choice of a single number explains.
 #
-# To use your neuron by its name, give it an entry in `jarvis.zoo`:
-# [How to add a neuron](../docs/extending.md#a-neuron) shows this, with its tests.
+# To use your neuron by name, give it an entry in `jarvis.zoo`: [How to add a
+# neuron](../docs/extending.md#a-neuron) shows this, with its tests.
 #
 # ## Summary
 #
@@ -699,8 +699,8 @@ plt.show()
 # 2. The generated loops are the step and its chain rule. Only what cannot cheaply be computed again
 #    is kept: here one number per neuron and step.
 # 3. Gradients are right between jumps and miss the jumps. The threshold has a surrogate; a
-#    parameter that stands only in a condition has none, and needs a smooth step.
-# 4. A new neuron is useful only if it beats a simple one that was tuned with the same care.
+#    parameter that stands only in a condition gets no gradient, and needs a smooth step.
+# 4. A new neuron is useful only if it beats a simple neuron tuned with equal care.
 #
 # ## Further reading
 #

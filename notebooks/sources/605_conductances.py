@@ -14,10 +14,10 @@
 # # Drive a neuron with balanced noise
 #
 # Real synapses do not inject currents; they open conductances. You step a neuron with such
-# [conductance-based synapses](../docs/glossary.md#conductance-based-synapse) by hand, measure how
-# open channels shrink and speed up its responses, and bombard it with 1000 excitatory and 250
-# inhibitory synapses until it fires as irregularly as a Poisson train. Then you replace all of that
-# noise with a single parameter, and find out what it misses.
+# [conductance-based synapses](../docs/glossary.md#conductance-based-synapse) by hand, and measure
+# how open channels shrink and speed up the neuron's responses. You bombard the neuron with 1000
+# excitatory and 250 inhibitory synapses until it fires as irregularly as a Poisson train. Then you
+# replace all of that noise with a single parameter, and find out what it misses.
 #
 # **Time.** 60 minutes for you, 30 seconds for the machine.
 #
@@ -88,7 +88,7 @@ print(f"threshold {params.v_t:g} mV, reset {params.v_reset:g} mV")
 # In [103](103_synapses_and_state.ipynb), a spike brings a fixed amount of current. A real synapse
 # opens channels: a [conductance](../docs/glossary.md#conductance) $g$ in series with a battery, the
 # [reversal potential](../docs/glossary.md#reversal-potential) $E$. The current through them depends
-# on the potential: $I = -g\,(V - E)$. It vanishes at $V = E$ and changes sign beyond.
+# on the potential: $I = -g\,(V - E)$. The current vanishes at $V = E$ and changes sign beyond.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 channel_circuit(
@@ -114,8 +114,8 @@ plt.show()
 # $$\tau_{eff}\,\frac{dV}{dt} = V_\infty - V, \qquad
 # V_\infty = \frac{g_L E_L + g_E E_E + g_I E_I + I}{G}, \qquad \tau_{eff} = \frac{C}{G} .$$
 #
-# While the conductances do not change, $V$ moves towards $V_\infty$ exponentially. This gives one
-# time step:
+# While the conductances do not change, $V$ moves towards $V_\infty$ exponentially. This solution
+# gives one time step:
 
 
 # %%
@@ -375,16 +375,16 @@ strong_rate = 1000 / dt * strong[round(200 / dt) :].mean().item()  # without the
 print(f"excitation at 12 Hz per synapse: {strong_rate:.0f} Hz")
 
 # %% [markdown]
-# A neuron in the cortex of an awake animal has thousands of synapses. Yet it fires far less often
-# than at 214<!-- strong 0.5 --> Hz, and its spikes look random. There are two ways to bring our
-# neuron down to 20 Hz:
+# A neuron in the cortex of an awake animal has thousands of synapses. Yet it fires at far less than
+# 214<!-- strong 0.5 --> Hz, and its spikes look random. There are two ways to bring our neuron down
+# to 20 Hz:
 #
 # - **less excitation**: 1.72 Hz per synapse, without inhibition,
 # - **balance**: the full 12 Hz, and 250 inhibitory synapses at 10 Hz each.
 #
-# The measure of irregularity is the CV of the intervals between spikes, their standard deviation
-# over their mean ([102](102_firing_rate.ipynb)): 0 for a clock, 1 for a Poisson train. Strong
-# excitation alone makes nearly a clock:
+# The CV of the intervals between spikes measures irregularity: their standard deviation over their
+# mean ([102](102_firing_rate.ipynb)): 0 for a clock, 1 for a Poisson train. Strong excitation alone
+# makes nearly a clock:
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -519,9 +519,9 @@ plt.show()
 #
 # The effective time constant is 4<!-- tau_eff 0.05 --> ms; with less excitation it is
 # 16<!-- tau_weak 0.5 --> ms. So with balance, a few milliseconds after a spike, $V$ no longer
-# depends on when it was reset, and the chance of the next spike hardly does either, as in a Poisson
-# process. But inhibition that happens to be low stays low for about 10 ms, and spikes then come in
-# groups: so a CV can exceed 1.
+# depends on when it was reset. The chance of the next spike hardly depends on that time either, as
+# in a Poisson process. But inhibition that happens to be low stays low for about 10 ms, and spikes
+# then come in groups: so a CV can exceed 1.
 #
 # ### Exercise 3: Balance a neuron at 10 Hz (6 min)
 #
@@ -543,11 +543,11 @@ check.balanced_pair(my_pair)
 #
 # $$\rho(v) = \frac{1}{\tau_0}\, e^{(v - 1)/\Delta_u} .$$
 #
-# The neuron may fire below the threshold, and it may wait above it. $\Delta_u$ sets how gradual
-# this is. $v$ is 0 at the reset and 1 at the threshold, 10 mV higher. The membrane has the mean
-# conductances of the balanced neuron, and hence its $V_\infty$ and its $\tau_{eff}$ of 4 ms; we
-# choose the same 4 ms for $\tau_0$. A current $I$ moves $V_\infty$ by $I/G$. Only $\Delta_u$ is
-# left to fit.
+# The neuron may fire below the threshold, and it may wait above the threshold. $\Delta_u$ sets how
+# gradual the change is. $v$ is 0 at the reset and 1 at the threshold, 10 mV higher. The membrane
+# has the mean conductances of the balanced neuron, and hence its $V_\infty$ and its $\tau_{eff}$ of
+# 4 ms; we choose the same 4 ms for $\tau_0$. A current $I$ moves $V_\infty$ by $I/G$. Only
+# $\Delta_u$ is left to fit.
 #
 # The firing rate has a closed form. The probability of no spike up to a time $t$ after a reset is
 # $S(t) = e^{-\int_0^t \rho(v(s))\,ds}$, and the mean interval is the refractory period plus
@@ -599,15 +599,15 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows firing rates against an added current: the balanced neuron (dots), escape noise
-# with the best $\Delta_u$ (orange), and with the smallest and largest of those tried (grey).* With
-# $\Delta_u$ = 0.09<!-- delta_u 0.005 -->, which is 0.9 mV, one formula replaces 1250 synapses. Its
-# root mean square error is 3.2<!-- fit_error 0.1 --> Hz; the rate is 10 to 15 % too high at 50 and
-# 100 pA, and at least as much too low at -100 and -50 pA. That is often enough: it gives a smooth
-# f-I curve, and a probability that can be differentiated.
+# with the best $\Delta_u$ (orange), and with the smallest and largest $\Delta_u$ tried (grey).*
+# With $\Delta_u$ = 0.09<!-- delta_u 0.005 -->, which is 0.9 mV, one formula replaces 1250 synapses.
+# Its root mean square error is 3.2<!-- fit_error 0.1 --> Hz; the rate is 10 to 15 % too high at 50
+# and 100 pA, and too low by at least as much at -100 and -50 pA. Often this is good enough: the
+# formula gives a smooth f-I curve, and a probability that can be differentiated.
 #
 # What does it miss? Double the conductance that each spike opens, and halve the number of spikes.
 # All means stay the same: $V_\infty$, $\tau_{eff}$, and with them every parameter of the neuron
-# with escape noise. How will the bombarded neuron respond, and how will its model?
+# with escape noise. How will the bombarded neuron respond, and how will the fitted neuron?
 
 # %%
 neuron = EscapeLIF(tau=tau_eff, tau0=tau_eff, delta_u=float(delta_u), refractory=2.0, dt=dt)
@@ -663,7 +663,7 @@ plt.show()
 # *The figure shows the firing rate after a spike (dotted: 20 Hz, the mean).* 5 to 15 ms after a
 # spike, the balanced neuron fires at 32<!-- grouped 0.5 --> Hz: the fluctuation that made it fire
 # is still there. With escape noise the rate is 8<!-- alone 0.5 --> Hz: $v$ is still on its way up
-# from the reset, and **its random numbers are independent from step to step**.
+# from the reset, and **the noise is independent from step to step**.
 #
 # ## 5. What do depressing synapses transmit?
 #
@@ -783,9 +783,9 @@ check.transmitted(transmitted)
 # 4. Strong excitation balanced by inhibition gives a CV near 1: the mean stays below the threshold,
 #    and fluctuations fire the neuron.
 # 5. Escape noise with one fitted parameter gives nearly the same f-I curve. Escape noise does not
-#    follow when the fluctuations change, and its noise has no memory.
-# 6. Depressing synapses turn a step of the rate into a transient that tells its size, and saturate
-#    at $1/(U \tau_{rec})$.
+#    follow changes in the fluctuations, and has no memory.
+# 6. Depressing synapses turn a step of the rate into a transient whose peak tells the size of the
+#    step; in the long run they saturate at $1/(U \tau_{rec})$.
 #
 # ## Further reading
 #

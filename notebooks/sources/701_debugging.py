@@ -108,9 +108,9 @@ assert abs(loss - math.log(10)) < 0.1
 assert report.healthy
 
 # %% [markdown]
-# `diagnose` runs the batch forward and backward and prints one line per layer (the [firing
+# `diagnose` runs the batch forward and backward. It prints one line per layer (the [firing
 # rate](../docs/glossary.md#firing-rate), and how many neurons are silent or saturated) and one line
-# per parameter (the root mean square of its gradient), and then the problems that it finds.
+# per parameter (the root mean square of its gradient); then it lists the problems found.
 #
 # Step 4 needs a short loop: train on the same 32 samples at every update.
 
@@ -136,8 +136,8 @@ print(f"the best loss of a network that ignores its input: {blind:.2f}")
 
 # %% [markdown]
 # A network whose scores do not depend on its input can only learn how frequent each class is: its
-# loss stops at the entropy of the labels, 2.09<!-- blind 0.005 -->. **A loss that stops there means
-# that the network ignores its input.**
+# loss stops at the entropy of the labels, 2.09<!-- blind 0.005 -->. **A loss that stops at this
+# entropy means that the network ignores its input.**
 #
 # ## 2. Patient 1: silence, layer by layer
 #
@@ -210,7 +210,7 @@ assert rates[-1] < 0.2 * rates[0]
 # PyTorch draws the $n$ weights of a neuron with a standard deviation of $1/\sqrt{3n}$, which suits
 # inputs with values near 1. Here the inputs are 0 in most steps. If they fire with probability $r$,
 # the current of a step has a standard deviation of about $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer
-# spikes give weaker currents, and these give fewer spikes.
+# spikes give weaker currents, and weaker currents give fewer spikes.
 #
 # The [initialisation](../docs/glossary.md#initialisation) is too small for sparse input.
 #
@@ -296,9 +296,9 @@ if check.draw_weights(draw_weights):
 # %% [markdown]
 # ## 4. Patient 3: a number from another simulator
 #
-# This task needs memory. For 10 ms, half of the 32 inputs fire; then 40 ms of noise follow. At the
-# end the network must tell which half fired. The network was ported from a simulator with a decay
-# of 0.95, so somebody wrote `SpikingMLP((32, 32, 2), "last", tau=0.95, dt=1.0)`.
+# The task of patient 3 needs memory. For 10 ms, half of the 32 inputs fire; then 40 ms of noise
+# follow. At the end the network must tell which half fired. The network was ported from a simulator
+# with a decay of 0.95, so somebody wrote `SpikingMLP((32, 32, 2), "last", tau=0.95, dt=1.0)`.
 
 # %%
 cues = broken.cue(256, generator())
@@ -409,9 +409,9 @@ assert per_step > 1.1
 # ### Exercise 4: Keep the gradient steady (5 min)
 #
 # Return a recurrent layer through which the gradient neither explodes nor vanishes within 80 steps:
-# in the first steps it must be between a millionth and 100 times its size in the last. The neurons
-# must still affect each other. `surrogate=` takes a name from `jarvis.SURROGATES` (301 shows them),
-# and `layer.weight` are the recurrent weights, initially within $\pm 1/\sqrt{n}$.
+# in the first steps its size must be between a millionth and 100 times that in the last step. The
+# neurons must still affect each other. `surrogate=` takes a name from `jarvis.SURROGATES` (301
+# shows them), and `layer.weight` are the recurrent weights, initially within $\pm 1/\sqrt{n}$.
 
 
 # %% tags=["exercise"]
@@ -536,17 +536,18 @@ plt.show()
 # %% [markdown]
 # *The figure shows the number of wins of each map, and the highest potential that any digit evokes
 # in it.* 25<!-- dead_maps 1 --> of the 40 maps are dead: they won fewer than one picture in 100.
-# (The potentials are those after all spikes of a digit, without firing.) Even its best picture
-# brings a dead map barely over the threshold, after nearly all spikes, when another map has already
-# won. Nothing helps the losers: [homeostasis](../docs/glossary.md#homeostasis), which raises the
+# (The potentials are those after all spikes of a digit, without firing.) Even on its best picture,
+# a dead map barely reaches the threshold, after nearly all spikes, and another map has already won.
+# Nothing helps the losers: [homeostasis](../docs/glossary.md#homeostasis), which raises the
 # threshold of a map that wins, is switched off.
 #
 # ### Exercise 6: Give every map a chance (5 min)
 #
-# Return a `jarvis.WTAConfig` with which all 40 maps learn. Its `theta_rest` is the threshold, each
-# win adds `theta_plus` to it, and after `tau_theta` pictures the increase has decayed to 37 %. From
-# its 5x5 pixels a neuron gets at most 25 spikes, and weights are between 0 and 1. The patient has
-# `WTAConfig(theta_rest=20.0, local_radius=1, n_winners=5, enable_homeostasis=False)`.
+# Return a `jarvis.WTAConfig` with which all 40 maps learn. In this config, `theta_rest` is the
+# threshold, each win adds `theta_plus` to it, and after `tau_theta` pictures the increase has
+# decayed to 37 %. From its 5x5 pixels a neuron gets at most 25 spikes, and weights are between 0
+# and 1. The patient has `WTAConfig(theta_rest=20.0, local_radius=1, n_winners=5,
+# enable_homeostasis=False)`.
 
 
 # %% tags=["exercise"]
@@ -586,7 +587,7 @@ assert kept_real < 1e-17
 # | symptom | look at | cause | repair |
 # |---|---|---|---|
 # | loss stops at the labels' entropy | rates fall from layer to layer | weights too small for sparse input | scale each layer to a rate |
-# | the same | rates are 1 | all weights positive | draw them with mean 0 and a size of $1/\sqrt{n}$ |
+# | loss stops at the labels' entropy | rates are 1 | all weights positive | draw them with mean 0 and a size of $1/\sqrt{n}$ |
 # | few spikes, vanishing gradient, in a task with memory | tau against dt | a decay factor used as tau | $\tau = -\Delta t/\ln\beta$ |
 # | NaN after a few batches | gradient by step | a surrogate of 1 everywhere, in a recurrent network | a narrow surrogate (weights within $\pm 1/\sqrt{n}$ are not enough) |
 # | loss fine, gradient NaN | which layers are NaN | overflow in the surrogate | rewrite the formula |

@@ -15,8 +15,8 @@
 #
 # Which learner reads digits best: surrogate gradients, STDP with a read-out, or exact gradients of
 # spike times? A comparison can mislead for four reasons: the networks received different inputs,
-# they had different sizes, only one of them was tuned, or the difference was due to chance. This
-# lesson avoids these faults as far as it can, and says where it does not.
+# they had different sizes, only one network was tuned, or the difference was due to chance. This
+# lesson avoids these faults as far as possible, and says where it fails to.
 #
 # **Time.** 55 minutes for you, 4 minutes for the machine.
 #
@@ -130,8 +130,8 @@ plt.show()
 # the same list, on the 180 validation pictures, never on the test pictures. What happens if you
 # compare both at the same learning rate?
 #
-# <details><summary>Make a guess, then open</summary>
-# They may need different rates. A common rate would then favour one of them.
+# <details><summary>Make a guess, then open</summary> They may need different rates. A common rate
+# would then favour one of the networks.
 # </details>
 
 
@@ -265,8 +265,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows all hidden spikes of one network of each kind for the same validation picture.*
-# The surrogate network sends several hundred; its loss does not penalise them. The exact network
-# decides in the middle of the picture (dashed).
+# The surrogate network sends several hundred spikes; its loss does not penalise spikes. The exact
+# network decides in the middle of the picture (dashed).
 #
 # ## 2. Is the difference real?
 #
@@ -307,14 +307,14 @@ for name, values in answers.items():
 
 # %% [markdown]
 # Surrogate 97.8<!-- digits_surrogate 0.2 --> %, exact 96.4<!-- digits_exact 0.2 --> %: is a
-# surrogate gradient better than an exact one? The difference is five pictures of 360. Would the
+# surrogate gradient better than an exact one? The difference is five pictures out of 360. Would the
 # difference remain with other test pictures or other initial weights?
 #
-# The *bootstrap* estimates this. It draws 360 of the 360 pictures and 5 of the 5 networks, with
-# replacement, computes the difference again, and repeats this a few thousand times. The interval is
-# the middle 95 % of the results. The draws are **paired**: both networks classify the same
-# pictures. A picture that is hard for one network is usually hard for the other, and this cancels
-# in the difference.
+# The *bootstrap* estimates this. The bootstrap draws 360 of the 360 pictures and 5 of the 5
+# networks, with replacement, and computes the difference again. This is repeated a few thousand
+# times. The interval is the middle 95 % of the results. The draws are **paired**: both networks
+# classify the same pictures. A picture that is hard for one network is usually hard for the other,
+# and this cancels in the difference.
 #
 # ### Exercise 1: Draw a bootstrap (6 min)
 #
@@ -374,9 +374,9 @@ if full_run:
 #
 # ## 3. Ten thousand pictures
 #
-# MNIST has 10 000 test pictures. Its pictures are reduced like the digits, to 8x8 pixels of 17 grey
-# levels, so they fit the same networks. Nothing is tuned again. Three networks of each kind learn
-# from 12 000 pictures, in four passes (eight for exact gradients).
+# MNIST has 10 000 test pictures. MNIST's pictures are reduced like the digits, to 8x8 pixels of 17
+# grey levels, so they fit the same networks. Nothing is tuned again. Three networks of each kind
+# learn from 12 000 pictures, in four passes (eight for exact gradients).
 
 
 # %%
@@ -440,9 +440,9 @@ plt.show()
 # | linear read-out | −1.6<!-- digits_d_linear 0.2 --> [−3.3<!-- digits_l_linear 0.3 -->, 0.1<!-- digits_h_linear 0.3 -->] | −5.1<!-- mnist_d_linear 0.3 --> [−5.6<!-- mnist_l_linear 0.4 -->, −4.6<!-- mnist_h_linear 0.4 -->] |
 # | STDP | −3.2<!-- digits_d_STDP 0.2 --> [−5.4<!-- digits_l_STDP 0.3 -->, −1.1<!-- digits_h_STDP 0.3 -->] | −9.6<!-- mnist_d_STDP 0.4 --> [−10.2<!-- mnist_l_STDP 0.5 -->, −8.9<!-- mnist_h_STDP 0.5 -->] |
 #
-# This task separates the surrogate network from the dense one, and not only because it has more
-# test pictures: every difference is larger than on the digits, and three of the four lie outside
-# the intervals of section 2. An interval covers other pictures of the same kind, not another task.
+# This task separates the surrogate network from the dense one. More test pictures are not the only
+# reason: every difference is larger than on the digits, and three of the four lie outside the
+# intervals of section 2. An interval covers other pictures of the same kind, not another task.
 #
 # The digits do not resolve whether a surrogate gradient is better than an exact one. MNIST resolves
 # it: exact minus surrogate is −1.0<!-- mnist_d_exact_surrogate 0.4 --> points, from
@@ -460,8 +460,8 @@ plt.show()
 # $$\text{additions} = \sum_{\text{spikes}} \text{synapses of the neuron that fired} .$$
 #
 # **Updates** are easily forgotten. A leaky neuron updates each of its state variables with a
-# multiplication and an addition: in every step of a clock-driven network, at every arriving spike
-# of an event-driven one.
+# multiplication and an addition. In a clock-driven network this happens in every step; in an
+# event-driven network, at every arriving spike.
 #
 # ### Exercise 2: Count the additions (5 min)
 #
@@ -531,12 +531,12 @@ for a, b, joules, words in tables:
 #
 # - The **surrogate** network needs 17<!-- nj_surrogate 2 --> nJ, the dense one
 #   34<!-- nj_dense 0.5 --> nJ. But a dense network that skips its zeros needs only
-#   17<!-- nj_skipping 0.5 --> nJ: half of the pixels are 0, and so are almost half of its hidden
-#   activities.
+#   17<!-- nj_skipping 0.5 --> nJ: half of the pixels and almost half of the hidden activities are
+#   zero.
 # - **Exact** first spikes need 42<!-- nj_exact 1 --> nJ, more than the dense network, and
-#   27<!-- nj_stops 1 --> nJ if the network stops at its decision. There are few spikes, but two
-#   updates for each arrival. On an analogue chip, where a membrane is a real capacitor (Göltz et
-#   al. 2021), updates cost nothing.
+#   27<!-- nj_stops 1 --> nJ if the network stops at its decision. First-spike networks send few
+#   spikes, but each arrival costs two updates. On an analogue chip, where a membrane is a real
+#   capacitor (Göltz et al. 2021), updates cost nothing.
 # - **STDP** needs 4.3<!-- nj_STDP 0.2 --> nJ: its neurons do not leak, and fire at most once.
 #
 # **Spike counts alone hide this**, and so does leaving out memory. If fetching a weight costs 5 pJ,
@@ -548,9 +548,9 @@ for a, b, joules, words in tables:
 #
 # A layer has `n_in` inputs; its neurons have `n_states` state variables each, which are updated in
 # each of `n_steps` steps. An addition costs `add` pJ, a multiplication `multiply` pJ; a
-# multiply-add and an update cost the sum of both. Return the number of spikes per input, over all
-# steps, at which the spiking layer costs as much as a dense one. (If the updates alone cost more,
-# return 0.)
+# multiply-add costs the sum, and so does an update. Return the number of spikes per input, over all
+# steps, at which the spiking layer costs as much as a dense one. (If the updates alone cost more
+# than the dense layer, return 0.)
 
 
 # %% tags=["exercise"]
@@ -567,8 +567,8 @@ if check.break_even(break_even):
 
 # %% [markdown]
 # A [rate code](../docs/glossary.md#rate-code) of 8 steps is still cheaper than a dense layer that
-# does not skip its zeros; one of 16 steps is not. Spiking alone saves nothing: savings come from
-# few spikes ([sparsity](../docs/glossary.md#sparsity)) and few updates.
+# does not skip its zeros; a rate code of 16 steps is not. Spiking alone saves nothing: savings come
+# from few spikes ([sparsity](../docs/glossary.md#sparsity)) and few updates.
 #
 # ## 5. What does noise do?
 #
@@ -613,8 +613,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the test accuracy under each kind of noise: the mean of five networks, and their
-# range.* Compare the printed differences from the dense network with those in section 2. The
-# surrogate network is about as robust as the dense one, and more robust when 30 % of the silent
+# range.* Compare the printed differences from the dense network with the differences in section 2.
+# The surrogate network is about as robust as the dense one, and more robust when 30 % of the silent
 # pixels fire: 7.2<!-- added_d_surrogate 1 --> points [4.6<!-- added_l_surrogate 1.5 -->,
 # 10.1<!-- added_h_surrogate 1.5 -->]. The exact network falls further behind under all three kinds
 # of noise, and with added spikes its five networks differ widely: −9.7<!-- added_d_exact 1 -->
@@ -692,7 +692,8 @@ if mnist is not None or not full_run:
 #    pictures** all three spiking learners are.
 # 4. **Cost** is additions *and* updates *and* memory access.
 # 5. **Noise**: STDP fails when spikes are lost, the exact network falls further behind under all
-#    three kinds, and the surrogate network is about as robust as the dense one, or more so.
+#    three kinds of noise, and the surrogate network is about as robust as the dense one, or more
+#    so.
 #
 # ## Further reading
 #

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Run a time loop at the speed of memory
 #
-# A layer of spiking neurons is a loop over time, and most people write the same loop first. It is
-# correct, but its backward pass is quadratic in the number of steps. You find out why, and change
-# one word. Then you compile the loop, which brings it near the speed of memory.
+# A layer of spiking neurons is a loop over time, and most people write the same loop first. The
+# loop is correct, but its backward pass is quadratic in the number of steps. You find out why, and
+# change one word. Then you compile the loop, which brings it near the speed of memory.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #
@@ -30,7 +30,7 @@
 # 1. recognise a time loop whose backward pass is quadratic in the number of steps, and fix it,
 # 2. count the operations, the bytes moved and the bytes kept by PyTorch code,
 # 3. compute a lower bound for the time of a loop from the bytes that it must move,
-# 4. compile a loop over a whole sequence, and show that it is right before you time it,
+# 4. compile a loop over a whole sequence, and show that the loop is right before you time it,
 # 5. explain why two correct float32 loops may give different spikes.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -264,9 +264,9 @@ assert not full_run or power_indexed > 1.4 > 1.3 > power_unbound > 0.7
 # *The figure shows the time of both loops, measured anew.* For the longest sequences the time of
 # `x[t]` grows as T to the power 1.7<!-- power_indexed 0.4 -->, that of `unbind` as T to the power
 # 1.0<!-- power_unbound 0.2 -->. The first power is below 2 because part of the time is proportional
-# to T. The bytes show it exactly: with `x[t]` the backward pass writes 8<!-- per_step 0.1 --> more
-# bytes per element for every additional step; with `unbind` it writes 40<!-- unbind_bytes 1 -->
-# bytes at any T.
+# to T. The bytes show the two powers exactly: with `x[t]` the backward pass writes
+# 8<!-- per_step 0.1 --> more bytes per element for every additional step; with `unbind` it writes
+# 40<!-- unbind_bytes 1 --> bytes at any T.
 #
 # ### Exercise 1: Where does indexing cost ten times? (5 min)
 #
@@ -339,10 +339,10 @@ assert all(kept[key] == 4 for key in kept if key[1] == "numba")
 #
 # ### Exercise 2: Predict the memory of a recurrent layer (4 min)
 #
-# `RecurrentLIFLayer` feeds its own spikes back through a weight. Its compiled loop keeps $h$, but
-# does not recompute spikes. What else does the gradient of that weight need? Predict the bytes kept
-# per element of x if everything is kept as numbers of `itemsize` bytes. (Leave out the weight
-# itself.)
+# `RecurrentLIFLayer` feeds its own spikes back through a weight. The compiled loop of this layer
+# keeps $h$, but does not recompute spikes. What else does the gradient of that weight need? Predict
+# the bytes kept per element of x if everything is kept as numbers of `itemsize` bytes. (Leave out
+# the weight itself.)
 
 
 # %% tags=["exercise"]
@@ -367,7 +367,7 @@ check.kept_per_element(kept_per_element)
 # The sum is 24 bytes per element in float32. The potential $v$ of one step stays in the processor's
 # cache. Copying a tensor reads 4 bytes per element and writes 4. So **no loop that keeps $h$ can be
 # faster than three copies of a tensor as large as x**, if the tensors do not fit into the cache.
-# This is the floor. Your loops move more:
+# This lower bound is the floor. Your loops move more:
 
 # %%
 x, g = sequence(n_steps, 4, 32)
@@ -483,7 +483,7 @@ assert not full_run or order > waiting > 2
 #
 # $$h_t = a\,v_{t-1} + x_t,\qquad s_t = [h_t \ge 1],\qquad v_t = h_t - s_t ,$$
 #
-# where the bracket is 1 if it is true, else 0. The reset is detached, so
+# where the bracket is 1 if the condition holds, else 0. The reset is detached, so
 # $\partial v_t/\partial h_t = 1$, and the surrogate stands for $\partial s_t/\partial h_t$. A bar
 # marks the gradient of the loss with respect to a variable. From the last step to the first:
 #
@@ -561,9 +561,10 @@ check.zero_reset(zero_reset)
 # ## 5. The library does the same
 #
 # `LIFLayer` has both loops: `backend="eager"` is the readable step in a loop over `unbind`, and the
-# default is a compiled loop. The library *generates* it from the step: autograd differentiates one
-# step, a minimum cut of the graph chooses the smallest set of values to keep for the backward pass,
-# and the rest is written out as source. (`print(LIFLayer().source("numba"))` shows it.)
+# default is a compiled loop. The library *generates* this loop from the step. Autograd
+# differentiates one step, and a minimum cut of the graph chooses the smallest set of values to keep
+# for the backward pass. The rest is written out as source. (`print(LIFLayer().source("numba"))`
+# shows it.)
 
 # %%
 eager, library = LIFLayer(tau, backend="eager"), LIFLayer(tau)
@@ -659,14 +660,14 @@ if full_run:
 # right, the share of neurons that differ after the first difference, averaged over the
 # 6<!-- n_long 3 --> samples that continue for at least 1000 ms.* In float32 13<!-- n_apart 4 --> of
 # 64 samples differ, in float64 none. For hundreds of steps all spikes agree. Then one neuron comes
-# within a rounding error of the threshold: it spikes with one update but not with the other. Every
-# other neuron then receives one spike more or fewer. Within 30 steps 19<!-- settled 1.5 --> % of
-# the neurons differ, and this share remains. Independent spike trains of this rate would differ in
-# 22<!-- independent 1 --> %; the two runs still share their input.
+# within a rounding error of the threshold: it spikes with only one of the updates. Every other
+# neuron then receives one spike more or fewer. Within 30 steps 19<!-- settled 1.5 --> % of the
+# neurons differ, and this share remains. Independent spike trains of this rate would differ in
+# 22<!-- independent 1 --> %; the two runs are less different because they share their input.
 #
 # Neither run is wrong, so "the same spikes in float32" is no test of a loop. Instead:
 #
-# - compare spikes exactly in **float64**, where such an event is about $2^{29}$ times rarer,
+# - compare spikes exactly in **float64**, where such a difference is about $2^{29}$ times rarer,
 # - in float32 compare short runs, or rates and losses,
 # - compare gradients only where the spikes agree.
 #

@@ -29,7 +29,8 @@
 # After this lesson you can
 #
 # 1. test what a score depends on: its own sample, other samples, earlier batches,
-# 2. carry a state only where the data continue, and keep it with its sample and its device,
+# 2. carry a state only where the data continue, and keep the state with its sample and on its
+#    device,
 # 3. find the line that keeps a graph in memory, and measure how fast memory grows,
 # 4. say what training mode and evaluation mode change, and validate without side effects,
 # 5. match a read-out to a code.
@@ -152,7 +153,7 @@ assert "second time" in message
 # </details>
 #
 # The rest of the message suggests `retain_graph=True`; forums suggest
-# [detaching](../docs/glossary.md#detach) the state. Both changes remove the error. What else do
+# [detaching](../docs/glossary.md#detach) the state. Either change removes the error. What else do
 # they do?
 
 
@@ -254,7 +255,7 @@ assert curves["total += loss.item()"][-1] == 0
 # %% [markdown]
 # *The figure shows the memory that autograd holds after each batch.* Two of the three loops keep
 # the graph of every batch, 1.1<!-- mb_per_batch 0.1 --> MB each time. `loss` looks like a number
-# and `spikes` like data, but each keeps the graph that produced it.
+# and `spikes` like data, but each keeps alive the graph that produced it.
 #
 # In training `backward()` frees these tensors; in validation it is never called. So use `.item()`
 # for numbers, `.detach()` for tensors that you keep, and `torch.no_grad()` around everything that
@@ -311,8 +312,8 @@ assert (0.95 * v + cases["a single sample"]).shape == (64, 10)
 # An error is the good case. The hand-written neuron gives 64 answers to the *single* sample:
 # PyTorch repeats the sample for every row of the old state.
 #
-# The library's layers take a state and return one, check its shape, and start at rest if there is
-# none. If your own module keeps a state, register it as a buffer, and reset it when a new batch
+# The library's layers take a state and return one, check the shape, and start at rest if no state
+# is given. If your own module keeps a state, register it as a buffer, and reset it when a new batch
 # begins.
 #
 # Sometimes part of the state must be kept: a camera delivers 8 recordings at a time, and when one
@@ -463,10 +464,10 @@ assert not full_run or evaluated > sorted_64 + 0.1 > alone + 0.3
 
 # %% [markdown]
 # *The figure shows the accuracy of one network on the same test pictures.* In evaluation mode the
-# accuracy is 96<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on the rest
-# of the batch: 7<!-- alone 3 --> % for a sample alone, and 62<!-- sorted_64 5 --> % for batches of
-# 64 that are sorted by class, as in a folder of files. Nothing warns you: with large shuffled
-# batches both modes agree.
+# accuracy is 96<!-- evaluated 2 --> %, whatever the batch. In training mode the accuracy depends on
+# the rest of the batch: 7<!-- alone 3 --> % for a sample alone, and 62<!-- sorted_64 5 --> % for
+# batches of 64 that are sorted by class, as in a folder of files. Nothing warns you: with large
+# shuffled batches both modes agree.
 #
 # Dropout also depends on the mode: in training mode it draws random numbers.
 #
@@ -494,8 +495,8 @@ if check.validate(validate):
 #
 # The toy task of [301](301_surrogate_gradients.ipynb) asks whether the large ones among 32 numbers
 # come first or last. Each input fires once, larger numbers earlier ([time to first
-# spike](../docs/glossary.md#time-to-first-spike)). The network is
-# `SpikingMLP((32, 32, 2), "mean", tau=5.0)`. Its read-out takes the mean current over time:
+# spike](../docs/glossary.md#time-to-first-spike)). The network is `SpikingMLP((32, 32, 2), "mean",
+# tau=5.0)`. The read-out takes the mean current over time:
 #
 # ```python
 # def forward(self, x):
@@ -574,10 +575,10 @@ if full_run:
     assert all(abs(r) < 0.3 for key, r in matches.items() if key != ("rates", "as they are"))
 
 # %% [markdown]
-# *The figure shows the decision for 300 samples against what it should depend on: rates above,
-# first spikes below; the samples' values on the left, random values on the right.* With rates, the
-# cloud rises; random values remove its slope. With first spikes, both clouds look alike: the scores
-# do not follow what the label asks for.
+# *The figure shows the decision for 300 samples against the quantity that should decide: rates
+# above, first spikes below; the samples' values on the left, random values on the right.* With
+# rates, the cloud rises; random values remove its slope. With first spikes, both clouds look alike:
+# the scores do not follow what the label asks for.
 #
 # In [302](302_read_outs.ipynb) the same read-out was far more accurate on first spikes, with tau =
 # 20 ms instead of 5 and a code of 25 steps instead of 50. Is tau the reason? Change only tau.
@@ -595,7 +596,7 @@ assert not full_run or min(memory[20.0]) > max(memory[5.0])
 # %% [markdown]
 # With tau = 20 ms three networks reach 59<!-- least 3 --> to 68<!-- most 3 --> %; with 5 ms all
 # stay at 48<!-- patient 1 --> %. So memory is one reason (302 also trained for longer): a network
-# that forgets loses the timing before its read-out can use it. **Code, network, read-out and loss
+# that forgets loses the timing before the read-out can use it. **Code, network, read-out and loss
 # must fit together.**
 #
 # ### Exercise 5: Read the time (4 min)

@@ -78,8 +78,8 @@ def fixed(number=seed):
 # ## 1. What goes into a neuron's file?
 #
 # Parameters, a state and one step, in `jarvis/neurons/NAME.py`. Our example is a [quadratic
-# integrate-and-fire neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron). Its leak
-# conductance, $1 - v$, is negative beyond the threshold, 1:
+# integrate-and-fire neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron). The neuron's
+# leak conductance, $1 - v$, is negative beyond the threshold, 1:
 #
 # $$\tau_m\,\frac{dv}{dt} = -(1 - v)\,v + I .$$
 #
@@ -132,7 +132,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows a neuron that starts above its threshold (dashed), without input.* Euler's
-# method has passed 3 after 50<!-- late 0.1 --> ms, two steps late; the closed form passes it at
+# method has passed 3 after 50<!-- late 0.1 --> ms, two steps late; the closed form passes 3 at
 # 39.85<!-- upstroke 0.01 --> ms. So the step is $h = q v / (1 - (1-q)\,v) + x$, with
 # $q = e^{-dt/\tau_m}$. The input, $x = I\,dt/\tau_m$, is added at the end of the step, which is
 # accurate only for small $dt$. A $v$ of $1/(1-q)$ or more becomes infinite within the step.
@@ -368,8 +368,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows which test notices (dark) which mutation.* The trajectory by hand notices the
 # most, 6<!-- by_hand 0 --> of 8, because it compares every step. In the last mutation, a spike in
-# one sample of the batch resets that neuron in all samples. No test notices: all run a batch of
-# **one sample**.
+# one sample of the batch resets that neuron in all samples. No test notices: every test runs a
+# batch of **one sample**.
 #
 # ### Exercise 1: Write the missing test (10 min)
 #
@@ -440,8 +440,8 @@ print("wrong at a distance of", lags[~right], "ms")
 # input spike enter its trace before the traces are read, and the output spike afterwards.
 #
 # A rule goes into `jarvis/stdp/`. The base class `TraceRule` has the time loop (`run`), bounds,
-# checks, and `same_step`: with `"causal"` a pair within one step counts once, with `"ignored"` not
-# at all. A rule adds its constants, an initial state and one step.
+# checks, and the option `same_step`: with `"causal"` a pair within one step counts once, with
+# `"ignored"` not at all. A rule adds its constants, an initial state and one step.
 
 
 # %%
@@ -510,8 +510,8 @@ print("by traces and by pairs: the same change")
 # ### What is the rule good for?
 #
 # If the output fires independently of the input, the pairs around an input spike add up to
-# $2\tau_s$ times the output rate on average. This equals the cost $\alpha$ when the output rate is
-# $\alpha/(2\tau_s)$; the input rate cancels. Four QIF neurons get noisy currents of different
+# $2\tau_s$ times the output rate on average. This sum equals the cost $\alpha$ when the output rate
+# is $\alpha/(2\tau_s)$; the input rate cancels. Four QIF neurons get noisy currents of different
 # strength, and fifty *inhibitory* inputs fire at 20 Hz: each spike lowers $v$ by its weight. The
 # weights start at 0, and the rule is set for 10 Hz. What will the four rates do?
 
@@ -561,7 +561,7 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 #   the lesson in seconds. With `full_run` = False, `record` stores nothing; an assertion that needs
 #   the full run ends in `or not full_run`.
 # - **The exercises** stand after their sections: a cell with only the stub, then a cell that begins
-#   with its check.
+#   with the check.
 # - **The numbers**: a comment after a number names it and gives a tolerance. The last cell records
 #   what was measured, and a test compares this with the text.
 # - **The end**: a summary, sources, *Next* and *See also*.
@@ -580,10 +580,10 @@ print(f"the text says {mark.written} for {mark.name}, give or take {mark.toleran
 # %% [markdown]
 # ### How does a check answer?
 #
-# A check lives in `jarvis/classroom/check/topic.py`. It tries the answer on fresh random input and
-# raises `Wrong`, with words that name the mistake. `exercise` wraps it: the result never raises,
-# says nothing about an untouched stub, gives the hints one at a time, and returns something true
-# only for a right answer.
+# A check lives in `jarvis/classroom/check/topic.py`. The check tries the answer on fresh random
+# input and raises `Wrong`, with words that name the mistake. `exercise` wraps it: the result never
+# raises, says nothing about an untouched stub, gives the hints one at a time, and returns something
+# true only for a right answer.
 
 
 # %%
@@ -604,8 +604,8 @@ for attempt in (None, lambda ms: 1 / ms, lambda ms: ms, lambda ms: 1000 / ms):
 #
 # Suppose an exercise asks for a function that takes `tau` (ms) and returns the half-life of a
 # membrane, $\tau \ln 2$ (ms). Write `judge(answer, rng)`: it draws `tau` from `rng` (NumPy's),
-# calls `answer(tau)`, returns nothing if that is right within a relative 0.001, and raises `Wrong`
-# if not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
+# calls `answer(tau)`, returns nothing if the result is right to a relative 0.001, and raises
+# `Wrong` if not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
 # $\tau \log_{10} 2$ it contains "base". `number(value)` makes a float of what the learner returned,
 # or raises `Wrong`; `near(found, expected)` compares with that tolerance. `exercise` itself reports
 # errors in the learner's function and a missing `return`.
@@ -626,8 +626,8 @@ check.judge(judge)
 #
 # ## Summary
 #
-# 1. Mutations show what a test is worth. A trajectory by hand noticed the most; a batch of one
-#    sample hides what samples do to each other.
+# 1. Mutations show what a test is worth. A trajectory by hand noticed the most mutations; a batch
+#    of one sample hides what samples do to each other.
 # 2. Test a rule with traces against a plain sum over pairs, also within one step.
 # 3. Predict where a rule settles, then simulate.
 # 4. Checks name mistakes, and a test compares the numbers of a lesson.

@@ -189,7 +189,7 @@ def _only(side: str) -> Callable:
 
 
 def _one_spike(pattern: np.ndarray, last: bool) -> np.ndarray:
-    """The pattern with the first or the last spike of each input only."""
+    """The pattern with only the first or last spike of each input."""
     rows = pattern[::-1] if last else pattern
     kept = rows & (np.cumsum(rows, 0) == 1)
     return kept[::-1] if last else kept

@@ -155,7 +155,7 @@ def _wrong_spikes(found: Tensor, spikes: Tensor, order: Tensor) -> None:
         "Each sample still has its own spikes.": spikes,
         "You hand the spikes of sample b on to sample order[b]. It should be the other way round: "
         "sample b gets the spikes of sample order[b].": spikes[order.argsort()],
-        "You exchange neurons (axis 1). The samples are axis 0.": spikes[:, order],
+        "You exchange neurons (axis 1). Axis 0 is the samples.": spikes[:, order],
         "There are no spikes any more. Sample b should have those of sample order[b].": (
             torch.zeros_like(spikes)
         ),

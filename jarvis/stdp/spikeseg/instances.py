@@ -176,8 +176,8 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
 
     Args:
         found: from `hulk`.
-        align: which steps of two hashes are compared. "time": the same steps. "age": steps at the
-            same interval before their class spikes, so that a moving object has the same hash at
+        align: which steps of two hashes are compared. "time": the same steps. "age": steps
+            equally long before each class spike, so that a moving object has the same hash at
             different times. "none": the steps are ignored; only the active features are compared.
         margin: pixels by which each box is first widened on all sides, because an object that moves
             by more than its width per step has left its box by the next step.

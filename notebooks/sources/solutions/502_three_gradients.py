@@ -33,7 +33,7 @@ tau = 10.0  # membrane time constant, ms; that of the synapse is half of it
 # %% [markdown]
 # ### Exercise 1: Write the first spike time
 #
-# A step counts if there is no spike in it or before it: if the product of 1 - s over all steps so
+# A step counts if no spike occurs in or before this step: if the product of 1 - s over all steps so
 # far is 1. The first spike sets this product to 0 for good. The product has the right derivative,
 # too: a spike in step k would set all later products to 0.
 
@@ -56,8 +56,7 @@ print(gradient[:, 0].tolist())
 
 # %% [markdown]
 # A spike in step 0 would save 3 ms, one in step 2 would save 1 ms, and one after step 3 nothing.
-# (Without the spike in step 3 the count would continue to the spike in step 6, so the spike in step
-# 3 saves 3 ms.)
+# (The spike in step 3 saves 3 ms: without it, the count would continue to step 6.)
 #
 # ### Exercise 2: Find the spike between two steps
 #

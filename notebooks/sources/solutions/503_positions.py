@@ -103,7 +103,7 @@ assert check.possible(possible)
 # %% [markdown]
 # ### Exercise 4: Freeze the delays
 #
-# Parameters that require no gradient get none, and `parameter_groups` leaves them out.
+# Parameters with `requires_grad=False` get no gradient, and `parameter_groups` leaves them out.
 
 
 # %%

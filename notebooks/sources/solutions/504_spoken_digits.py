@@ -38,10 +38,10 @@ full_run = True
 #
 # Channel 0 fires `duration` ms before channel 30, so both arrive together where channel 0 is
 # `duration` ms farther away. The points with this difference of distances lie on a **hyperbola**
-# with its foci at the ends. Where the hyperbola crosses the line, the two ends arrive together, but
-# the channels between them do not. Far out, the hyperbola is nearly straight, at an angle $\alpha$
-# to the line with $\cos\alpha = \text{duration}/30$: for a distant neuron the sweep is a plane
-# wave.
+# with its foci at the ends. Where the hyperbola crosses the line, the spikes of the two end
+# channels arrive together, but those of the channels between do not. Far out, the hyperbola is
+# nearly straight, at an angle $\alpha$ to the line with $\cos\alpha = \text{duration}/30$: for a
+# distant neuron the sweep is a plane wave.
 
 
 # %%

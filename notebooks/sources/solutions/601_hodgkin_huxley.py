@@ -53,8 +53,8 @@ def constant(current, ms):
 # %% [markdown]
 # ### Exercise 1: Find the resting potential
 #
-# Put the steady gates into the ionic current. It is negative (inward) below the
-# resting potential and positive above, so halve the interval.
+# Put the steady gates into the ionic current. The current is negative (inward) below the resting
+# potential and positive above, so halve the interval.
 
 
 # %%
@@ -147,8 +147,9 @@ assert check.steady_rate(steady_rate)
 # ### Exercise 4: Stop the train
 #
 # Try a grid: one neuron for each pair of start and amplitude. A pair works if its neuron does not
-# fire in the last 100 ms. Pairs at the edge may only delay the next spike, so take one whose
-# neighbours work, too: count for each pair how many of the nine around it stop the train.
+# fire in the last 100 ms. Pairs at the edge may only delay the next spike, so take a pair whose
+# neighbours work, too: for each pair, count how many pairs in the 3x3 block around it stop the
+# train.
 
 # %%
 starts = np.linspace(100.0, 120.0, n_starts)
@@ -191,6 +192,6 @@ assert layer(x)[0][round(150 / dt) :].sum() == 0
 
 # %% [markdown]
 # *The figure shows the pulses that stop the train at 8 µA/cm² (grey), the one that we take
-# (orange), and what it does.* The train is a cycle around the fixed point. The pulse has to land
-# the neuron close enough to that point: by excitation at one phase of the cycle, or by inhibition
-# at another.
+# (orange), and what it does.* The train is a cycle around the fixed point. The pulse has to bring
+# the neuron close enough to the fixed point: by excitation at one phase of the cycle, or by
+# inhibition at another.

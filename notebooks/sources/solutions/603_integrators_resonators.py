@@ -59,8 +59,8 @@ for dt in (0.99 * limit, 1.01 * limit):
     print(f"dt = {dt:.3f} ms: a factor of {abs(1 + dt * complex(-0.01, 0.1)):.5f} per step")
 
 # %% [markdown]
-# That is 32 steps in a period, just to keep the oscillation from growing. With 32 steps the
-# oscillation does not decay at all; to be accurate, Euler's method needs far more steps.
+# This bound means 32 steps in a period, just to keep the oscillation from growing. With 32 steps
+# the oscillation does not decay at all; to be accurate, Euler's method needs far more steps.
 #
 # ### Exercise 2: Measure a period
 #

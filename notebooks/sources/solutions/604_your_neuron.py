@@ -74,9 +74,9 @@ TwoLeak = define(two_leak_step, TwoLeakParams, TwoLeakState, rest=lambda p: TwoL
 # ### Exercise 1: Write a neuron that bursts
 #
 # The third case is the spike, so `spike(u, border)` decides it. The first case needs care:
-# `torch.where` computes *both* sides for all neurons, and 1/(1 - u) is infinite for u = 1. That
-# value is thrown away, but on the way back infinity times 0 is NaN. So bound u where it is not
-# meant to be above 0.
+# `torch.where` computes *both* sides for all neurons, and 1/(1 - u) is infinite for u = 1. The
+# infinite value is thrown away, but on the way back infinity times 0 is NaN. So clamp u at 0 in the
+# first case.
 
 
 # %%
@@ -168,8 +168,9 @@ assert torch.allclose(by_hand, generated, rtol=1e-10)
 # %% [markdown]
 # ### Exercise 3: Make the knee learnable
 #
-# The bound `above=0` does two things: the width cannot be given as 0, and it is learned as its
-# logarithm, so that it stays positive. The other parameters stay as they are, so inherit them.
+# The bound `above=0` does two things: the width cannot be given as 0, and the layer learns its
+# logarithm, so that the width stays positive. The other parameters stay as they are, so inherit
+# them.
 
 
 # %%

@@ -102,7 +102,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the EPSP before and after.* Halving it takes more than four times the leak
 # conductance. The EPSP builds up over about 5 ms, the time constant of the synapse, and the
-# membrane must become faster than that for much of the charge to leak away in time.
+# membrane must become faster than 5 ms for much of the charge to leak away in time.
 #
 # ### Exercise 3: Balance a neuron at 10 Hz
 #

@@ -77,7 +77,7 @@ def side_by_side(patient, repaired):
 # ### Exercise 1: Wake the layers
 #
 # The input of a layer depends on the rates of the layers before it. So scale the first layer first;
-# its spikes are the input for scaling the next layer.
+# the spikes of this layer are the input for scaling the next layer.
 
 
 # %%
@@ -107,7 +107,7 @@ side_by_side(by_heart(broken.DeepReader(seed)), by_heart(awake))
 #
 # Uniform numbers from -1 to 1 have mean 0, so excitation and inhibition cancel on average. The
 # remaining fluctuations grow as the square root of the number of inputs, so divide the weights by
-# it.
+# this root.
 
 
 # %%

@@ -141,8 +141,8 @@ assert check.cue_scores(cue_scores)
 # %% [markdown]
 # ### Exercise 4: Validate without side effects
 #
-# Save the mode of every module, since `net.train()` would also switch those that were in evaluation
-# mode on purpose. A `try ... finally` restores them even if a batch raises an error.
+# Save the mode of every module, since `net.train()` would also switch modules that were in
+# evaluation mode on purpose. A `try ... finally` restores them even if a batch raises an error.
 
 
 # %%
