@@ -178,7 +178,7 @@ def drawn(n: int, seed: int) -> Tensor:
 
 
 def frames(events: Events, n_steps: int, duration: float, channels: int) -> Tensor:
-    """Spike counts ``[T, B, channels]`` of neighbouring channels, in steps of equal length.
+    """Spike counts ``[T, B, groups]`` of groups of adjacent channels, in equal steps.
 
     Args:
         events: events in ms, or in steps.

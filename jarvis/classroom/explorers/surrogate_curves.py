@@ -68,7 +68,7 @@ def train_all() -> None:
 
 
 def _effective(shape: str, slope: float) -> float:
-    """The slope, or 1 for a shape without a slope, for which all trainings are the same."""
+    """The slope; 1 for a shape without a slope, which is trained only once."""
     return 1.0 if shape == "straight_through" else slope
 
 

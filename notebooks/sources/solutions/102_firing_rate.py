@@ -78,8 +78,8 @@ assert off["subtract"] < 0.25 * off["zero"]
 # ### Exercise 2: Set a speed limit
 #
 # **Solution.** Set the interval, $t_{ref} + \tau \ln\frac{I}{I-1}$, equal to 1000 over the rate in
-# Hz. A weaker current makes the interval longer. As $I$ grows, the second term goes to zero: only
-# $t_{ref} = 1/f$ limits the rate for every current.
+# Hz. A weaker current makes the interval longer. As $I$ grows, the second term goes to zero, so a
+# limit $f$ for every current takes $t_{ref} = 1/f$.
 
 
 # %%
