@@ -10,16 +10,16 @@
 # %% [markdown]
 # # Balance a pole
 #
-# In all lessons so far, a network answered, and its next input did not care. With a body, the loop
-# is closed: what the network does changes what it sees next. Eight spiking neurons balance a pole
-# on a cart. First you choose their weights by hand. Then the network finds weights by trial and
-# error, in ten lines of code. In the end you hide how fast the pole moves, and find out which kind
-# of memory helps.
+# In the lessons so far, what a network answered had no effect on its next input. With a body, the
+# loop is closed: what the network does changes what it sees next. Eight spiking neurons balance a
+# pole on a cart. First you choose their weights by hand. Then the network finds weights by trial
+# and error, in ten lines of code. In the end you hide how fast the pole moves, and find out which
+# kind of memory helps.
 #
 # **Time.** 55 minutes for you, 60 seconds for the machine.
 #
 # **You need.** The LIF update ([101](101_leaky_neuron.ipynb)), traces
-# ([401](401_stdp.ipynb), section 3), and a mean with its spread. The extra packages of
+# ([401](401_stdp.ipynb), section 2), and a mean with its spread. The extra packages of
 # `pip install -e ".[control]"`.
 #
 # **Leads to.** [702](702_three_learners.ipynb), on comparing methods fairly.
@@ -53,7 +53,7 @@ from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, RED
 required("gymnasium")  # says what to install if it is missing
 lesson.begin("gymnasium")
 
-# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_seeds": 2, "n_updates": 2, "budget": 3000}}
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_updates": 2, "budget": 2000}}
 full_run = True  # tests set False and shrink the numbers
 n_seeds = 5  # runs of each kind of policy
 n_updates = 25  # of the evolution strategy that is written here, at most
@@ -85,7 +85,7 @@ def episode(env, act, seed):
     observation, _ = env.reset(seed=seed)  # the seed determines how the episode starts
     seen, over = [observation], False
     while not over:
-        observation, reward, ended, cut, _ = env.step(act(observation))
+        observation, _, ended, cut, _ = env.step(act(observation))
         seen.append(observation)
         over = ended or cut  # the pole has fallen, or the time is up
     return np.array(seen)
@@ -101,7 +101,7 @@ def lasted(act, n=100, env=env):
 # the left? If you toss a coin in each step?</summary>
 #
 # Always left: the cart drives away under the pole, which falls in less than a fifth of a second. A
-# coin is better, because its pushes partly cancel: about half a second.
+# coin is better, because its pushes partly cancel: less than half a second.
 # </details>
 
 # %%
@@ -125,18 +125,19 @@ def strip(act, seed, at):
     found = [(k, pictures[k]) for k in at if k < len(pictures)]
     _, axes = plt.subplots(1, len(found), figsize=(10, 1.9), squeeze=False)
     for ax, (k, picture) in zip(axes[0], found, strict=True):
-        ax.imshow(picture[150:330])
+        ax.imshow(picture[150:330, 150:450])
         ax.set(title=f"{20 * k} ms", xticks=[], yticks=[])
     plt.show()
 
 
-rng = np.random.default_rng(4)
-strip(lambda observation: int(rng.integers(2)), 0, (0, 5, 10, 15, 20))
+rng = np.random.default_rng(27)
+strip(lambda observation: int(rng.integers(2)), 0, (0, 6, 12, 18, 24))
 
 # %% [markdown]
-# *The figure shows the start of an episode with random pushes.* A coin keeps the pole up for
-# 23<!-- coin 3 --> steps on average; the longest of 500 episodes has 79<!-- coin_most 40 -->. These
-# are the numbers to beat: a policy that gets 30 has learned hardly anything.
+# *The figure shows an episode with random pushes.* A coin keeps the pole up for
+# 23<!-- coin 3 --> steps on average, always pushing to the left for 9<!-- left 0.5 -->. The longest
+# of 500 random episodes has 79<!-- coin_most 40 --> steps. These are the numbers to beat: a policy
+# that gets 30 has learned hardly anything.
 #
 # In a closed loop, mistakes add up. A classifier that errs in 1 % of all cases is right in 99 %. A
 # policy that makes one bad push sees, from then on, states that it would not have met without it.
@@ -145,10 +146,10 @@ strip(lambda observation: int(rng.integers(2)), 0, (0, 5, 10, 15, 20))
 #
 # Give each of the four observations a pair of [LIF
 # neurons](../docs/glossary.md#leaky-integrate-and-fire-neuron): one fires while the observation is
-# negative, the other while it is positive. The observations are divided by typical sizes, so that
-# 1 means much. In each control step the neurons take 20 steps of 1 ms, so they live in the same
-# time as the body. Each neuron leaves a [trace](../docs/glossary.md#trace), a running mean of its
-# own spikes. Read-out weights add up the traces for "left" and "right", and the larger sum wins.
+# negative, the other while it is positive. Each observation is divided by a typical size, so that
+# all have an order of 1. In each control step of 20 ms the neurons take 20 steps of 1 ms. Each
+# neuron leaves a [trace](../docs/glossary.md#trace), a running mean of its own spikes. Read-out
+# weights add up the traces for "left" and "right", and the larger sum wins.
 
 # %%
 unit = np.array([1.0, 1.0, 0.1, 1.0])  # m, m/s, rad, rad/s
@@ -199,21 +200,16 @@ def by_hand(gains):
 
 
 # %%
-def runs(weights, n=20, **options):
-    """How many steps n episodes last with these weights."""
-    neurons = Neurons(*weights, **options)
-
-    def act(observation):
-        return neurons.act(observation)
-
+def runs(neurons, env=env, n=20):
+    """How many steps each of n episodes lasts, with these neurons."""
     found = []
     for seed in range(n):
         neurons.reset()
-        found.append(len(episode(env, act, seed)) - 1)
+        found.append(len(episode(env, neurons.act, seed)) - 1)
     return np.array(found)
 
 
-only_angle = runs(by_hand((0, 0, 1, 0)))
+only_angle = runs(Neurons(*by_hand((0, 0, 1, 0))))
 plain = lasted(lambda observation: int(observation[2] > 0))
 print(f"angle only: {only_angle.mean():.0f} steps; the same rule without neurons: "
       f"{plain.mean():.0f} steps")  # fmt: skip
@@ -237,8 +233,10 @@ plt.show()
 # 31<!-- only_angle 5 --> steps. **Why?** Follow the path on the right. While the pole leans to one
 # side (right of the grey line, say), the push goes on and on, and turns the pole back faster and
 # faster. The push changes its direction only when the pole is upright. By then the pole has its
-# largest speed, and swings through to the other side. The swings grow until the pole falls. What
-# would you have to see in order to stop in time?
+# largest speed, and swings through to the other side. The swings grow until the pole falls. (With
+# neurons it is even worse than without: the same rule without neurons lasts 41<!-- plain 5 -->
+# steps. Neurons answer late. Keep this in mind until section 5.) What would you have to see in
+# order to brake in time?
 #
 # ### Exercise 1: Which way to push (5 min)
 #
@@ -262,7 +260,7 @@ if check.push(push):
 # swings back, the two votes cancel.
 
 # %%
-both = runs(by_hand((0, 0, 1, 1)))
+both = runs(Neurons(*by_hand((0, 0, 1, 1))))
 print("angle and angular velocity:", both.min(), "to", both.max(), "steps")
 assert both.mean() > 10 * only_angle.mean()
 
@@ -349,31 +347,30 @@ if check.slope_from_pairs(slope_from_pairs):
 # %% [markdown]
 # Now the ten lines. Both episodes of a pair start in the same state, so that the difference is due
 # to the weights. Returns grow from 10 to 500, and with them their differences; we divide by the
-# spread of all returns of the update instead of $2\sigma$, so that the same `rate` works throughout.
-# An [`Arena`](../docs/api/control.md) plays the episode of each row of weights.
+# spread of all returns of the update instead of $2\sigma$, so that the same `rate` works
+# throughout. An [`Arena`](../docs/api/control.md) plays the episode of each row of weights.
 
 # %%
 noise, rate = 0.2, 0.1
 
 
 def evolution(policy, seed):
-    """Train the policy; returns the weights and a curve of (steps played, mean return)."""
+    """Train the policy; returns the weights, and the mean return before each update."""
     rng = np.random.default_rng(seed)
-    theta, steps, curve, view = policy.initial(seed), 0, [], in_units(unit)
+    theta, curve, view = policy.initial(seed), [], in_units(unit)
     with Arena(pole, policy) as arena:
         for _ in range(n_updates):
             test = arena.play(np.tile(theta, (10, 1)), range(10), view)  # only to look at
-            curve.append((steps, test.returns.mean()))
+            curve.append(test.returns.mean())
             if test.returns.min() == 500:
                 break
             d = rng.normal(size=(8, policy.n_parameters))  # eight directions
             starts = rng.integers(2**31, size=8)
-            plus = arena.play(theta + noise * d, starts, view)
-            minus = arena.play(theta - noise * d, starts, view)
-            spread = np.std([plus.returns, minus.returns]) + 1e-9  # 0 if all last 500 steps
-            theta = theta + rate * (plus.returns - minus.returns) @ d / (8 * spread)
-            steps += plus.steps + minus.steps
-    return theta, np.array(curve)
+            plus = arena.play(theta + noise * d, starts, view).returns
+            minus = arena.play(theta - noise * d, starts, view).returns
+            spread = np.std([plus, minus]) + 1e-9  # it is 0 if all episodes last 500 steps
+            theta = theta + rate * (plus - minus) @ d / (8 * spread)
+    return theta, curve
 
 
 # %% [markdown]
@@ -384,8 +381,7 @@ def evolution(policy, seed):
 # policy? How much do five seeds differ?</summary>
 #
 # Section 2 shows that a sum of two observations is enough, so the linear policy has all it needs,
-# and fewer weights to search. Different seeds need different numbers of steps, by a factor of two or
-# more.
+# and fewer weights to search. Seeds differ by much more than a factor of two.
 # </details>
 
 # %%
@@ -416,25 +412,32 @@ if full_run:
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharex=True, sharey=True)
 for ax, (name, every), color in zip(axes, found.items(), (BLUE, ORANGE), strict=True):
     for _, curve in every:
-        ax.plot(curve[:, 0] / 1000, curve[:, 1], ".-", color=color, alpha=0.7)
+        ax.plot(16 * np.arange(len(curve)), curve, ".-", color=color, alpha=0.7)
     ax.axhline(coin.mean(), color=GREY, ls=":", label="random pushes")
-    ax.set(title=name, xlabel="control steps played (thousands)", ylim=(0, 520))
+    ax.set(title=name, xlabel="episodes played", ylim=(0, 520))
 axes[0].set_ylabel("mean return (steps)")
-axes[1].legend(loc="lower right")
+axes[1].legend(loc="center right")
 plt.show()
 
 # %% [markdown]
 # *The figure shows the return over the course of learning, one line per seed, for the eight neurons
-# (left) and the linear policy (right).* Starting from weights that let the pole fall in 9 steps, all
-# runs learn to balance. On 50 new starts the neurons last 499<!-- lif_mean 30 --> steps, averaged
-# over the seeds, and the worst seed 497<!-- lif_worst 100 -->; the linear policy lasts
-# 499<!-- linear_mean 30 -->. **So the neurons are not needed here**: whoever shows that a spiking
-# network balances a pole should show the linear policy beside it. Look at the spread as well. A
-# single seed would have let you claim almost any speed of learning.
+# (left) and the linear policy (right).* A run stops when all ten test episodes last 500 steps. At
+# first every run lets the pole fall within 9 steps; in the end all of them balance. On 50 new
+# starts the neurons last 499<!-- lif_mean 30 --> steps, averaged over the seeds (worst seed:
+# 497<!-- lif_worst 100 -->); the linear policy lasts 499<!-- linear_mean 30 -->. **So the neurons
+# are not needed here**: whoever shows that a spiking network balances a pole should show a linear
+# policy beside it. Look at the spread as well: with a single seed you could have reported 50
+# episodes or 400, and both would have been true.
 #
 # ## 4. What do the neurons do?
 #
-# Take the network of the first seed and let it balance for two seconds.
+# Take the network of the first seed, and look at the first second of an episode.
+#
+# <details><summary>Make a guess, then open: did evolution find your pairs of neurons?</summary>
+#
+# No. Any mixture of the observations does, as long as the votes add up to the right decision, and
+# random directions do not prefer tidy weights.
+# </details>
 
 # %%
 theta = found["eight LIF neurons"][0][0]
@@ -456,7 +459,7 @@ per_second = 1000 * raster.mean()
 print(f"{len(seen) - 1} steps, {per_second:.0f} spikes per neuron and second")
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-shown = min(100, len(seen))
+shown = min(50, len(seen))
 vote = parts["readout"][:, 1] - parts["readout"][:, 0]
 order = np.argsort(vote)
 _, axes = plt.subplots(3, 1, figsize=(8, 5), sharex=True, height_ratios=(1, 1, 1.6))
@@ -475,20 +478,21 @@ axes[2].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 plt.show()
 
 # %% [markdown]
-# *The figure shows two seconds of an episode with evolved weights: the angle of the pole, the
-# position of the cart, and the spikes of the eight neurons, sorted by their votes.* Evolution did
-# not find pairs as tidy as yours: each neuron mixes the observations, some fire nearly all the time,
-# and the balance between left and right decides. Each neuron fires
-# 200<!-- per_second 120 --> times per second. Nothing in the return asks for fewer spikes.
+# *The figure shows one second of an episode with evolved weights: the angle of the pole, the
+# position of the cart, and the spikes of the eight neurons, sorted by their votes.* Each neuron
+# mixes the observations. Some fire nearly all the time, and the balance between left and right
+# decides. On average a neuron fires 200<!-- per_second 120 --> times per second, which is a lot.
+# Nothing in the return asks for fewer spikes.
 #
 # ## 5. What is memory good for?
 #
-# So far the network *saw* the velocities. Many bodies do not show them. Hide them: `hide_velocities`
-# wraps the environment so that only $x$ and $\theta$ are left. By section 2, a policy that knows
-# only these cannot brake in time.
+# So far the network *saw* the velocities. Many bodies do not show them. Hide them:
+# `hide_velocities` wraps the environment in a
+# [`HiddenVelocities`](../docs/api/control.md), so that only $x$ and $\theta$ are left. By section
+# 2, a policy that knows only these cannot brake in time.
 #
-# But a network has a state. Potentials and traces remember the past, and the past tells how fast the
-# pole moves. Compare, at an equal number of control steps:
+# But a network has a state. Potentials and traces remember the past, and the past tells how fast
+# the pole moves. Compare, at an equal number of control steps:
 #
 # - **no memory**: potentials and traces start at rest in each control step
 # - **one trace**: the network of section 3, whose state is kept; all traces have 20 ms
@@ -542,8 +546,33 @@ if full_run:
 #
 # $$r(t) = y(t) - c\,\tau .$$
 #
-# A policy that reacts late is the opposite of one that brakes in time. What is missing is not the
-# past, but the *difference* between past and present. With two lags you can have it.
+# A policy that reacts late is the opposite of one that brakes in time. If the lag is to blame, then
+# a slower trace must do more harm. Test this with weights set by hand, where only the angle has a
+# vote. (The input is larger than in section 2, so that the neurons themselves are fast.)
+
+# %%
+W, b, R = by_hand((0, 0, 1, 0))
+lags = np.array([1.0, 5.0, 10.0, 20.0, 40.0, 80.0])  # time constants, ms
+late = np.array([runs(Neurons(2 * W, 4 * b, R, tau_trace=tau), n=40) for tau in lags])
+assert late.mean(1)[-1] < late.mean(1)[3] < late.mean(1)[0]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(5.5, 2.8))
+error = late.std(1, ddof=1) / np.sqrt(late.shape[1])
+ax.errorbar(lags, late.mean(1), error, fmt="o-", color=BLUE, label="eight neurons, angle only")
+ax.axhline(plain.mean(), color=GREY, ls=":", label="the same rule without neurons")
+ax.axhline(coin.mean(), color=ORANGE, ls="--", label="a coin")
+ax.set_xscale("log")
+ax.set_xticks(lags, [f"{tau:g}" for tau in lags])
+ax.set(xlabel="time constant of the trace (ms)", ylabel="mean return (steps)", ylim=(0, 62))
+ax.legend(loc="upper right")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the mean return of 40 episodes against the time constant of the trace (bars:
+# standard error).* With a fast trace the neurons are as good as the rule without neurons; with
+# 80 ms they are no better than a coin. So the lag does harm. What is missing is not the past, but
+# the *difference* between past and present. With two lags you can have it.
 #
 # ### Exercise 3: A speed from two traces (5 min)
 #
@@ -569,7 +598,8 @@ if check.slope_from_traces(slope_from_traces):
 # First by hand again. Eight neurons: for the two observations that are left, and for either sign,
 # one neuron with a fast trace (10 ms) and one with a slow trace (50 ms). The fast one votes for its
 # own side, the slow one a little less *against* it. So the sum contains the angle (fast minus 0.8
-# slow leaves 0.2 of it) and the difference, which stands for the angular velocity.
+# slow leaves 0.2 of it) and the difference, which stands for the angular velocity. The position gets
+# a tenth of the weight of the angle.
 
 # %%
 taus = (10.0, 50.0) * 4  # a fast and a slow trace in turn
@@ -585,28 +615,39 @@ def by_hand_blind(gains):
     return W, np.ones(8), R
 
 
-hand_blind = by_hand_blind((0.1, 1.0))
-env_blind, unit_blind = blind.make(), unit[[0, 2]]
-brain = Neurons(*hand_blind, taus, unit_blind)
-
-
-def lasted_blind(reset_each_step=False, n=20):
-    """How many steps n episodes last without velocities, with the weights set by hand."""
-    found = []
-    for seed in range(n):
-        brain.reset()
-        found.append(len(episode(env_blind, brain.act, seed)) - 1)
-    return np.array(found)
-
-
-two_by_hand = lasted_blind()
+env_blind = blind.make()
+two_by_hand = runs(Neurons(*by_hand_blind((0.1, 1.0)), taus, unit[[0, 2]]), env_blind)
 print(f"by hand, without velocities: {two_by_hand.mean():.0f} steps "
       f"({two_by_hand.min()} to {two_by_hand.max()})")  # fmt: skip
 assert two_by_hand.mean() > 300
 
 # %% [markdown]
-# The same eight neurons that failed with one time constant balance with two:
-# 500<!-- two_by_hand 40 --> steps. Can evolution find such weights?
+# The eight neurons balance for 500<!-- two_by_hand 40 --> steps without seeing any velocity. As a
+# control, keep the memory and leave out the spikes: a rule that remembers a single number, the last
+# angle.
+
+
+# %%
+def remembers():
+    """A rule without neurons: the angle, and its change since the last control step."""
+    before = None
+
+    def act(observation):
+        nonlocal before
+        angle = observation[1]
+        change = 0.0 if before is None else angle - before
+        before = angle
+        return int(angle / 0.1 + change / 0.02 > 0)  # the change in 20 ms stands for omega
+
+    return act
+
+
+two_frames = np.mean([len(episode(env_blind, remembers(), seed)) - 1 for seed in range(20)])
+print(f"a rule that remembers one number: {two_frames:.0f} steps")
+
+# %% [markdown]
+# It lasts 500<!-- two_frames 40 --> steps. So what counts is a difference over time, in whatever
+# form. Can evolution find neurons that compute it?
 
 # %%
 kinds["two traces"] = eight | dict(tau_trace=(10.0, 50.0))
@@ -616,7 +657,8 @@ for name in ("two traces", "two traces, recurrent"):
     blind_scores[name] = [tested(trained) for trained, _ in evolved_blind[name]]
     print(f"{name:22s}", *(f"{value:.0f}" for value in blind_scores[name]))
 if full_run:
-    assert min(blind_scores["two traces"]) > max(blind_scores["no memory"])
+    beyond = blind_scores["two traces"] + blind_scores["two traces, recurrent"]
+    assert min(beyond) > max(blind_scores["no memory"])
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(8, 3.4))
@@ -632,15 +674,23 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the return over the course of learning without velocities, one line per seed.*
-# Only the networks with two time constants leave the ground.
-
-# %% [markdown]
+# Only networks with two time constants get beyond the level of no memory. On 50 new starts they
+# last 185<!-- blind_two 120 --> steps on average, and with recurrence
+# 330<!-- blind_recurrent_two 150 -->. (Three seeds that differ so much do not show that recurrence
+# helps, and the curves still rise.) They need many more control steps than the eight neurons of
+# section 3, which saw the velocities.
+#
+# And recurrence with a single time constant? In principle, recurrent connections can build slow
+# traces of their own. A likely reason why evolution did not find them (we have not tested it): weak
+# connections make the network later still, so the return first falls. An evolution strategy climbs
+# a slope; it does not cross a valley.
+#
 # ### Exercise 4: Forget in each step (4 min)
 #
 # Is it really the state that balances? Take it away from the network that evolution trained with
 # two traces. `player.reset()` sets a player's potentials and traces to rest, and
-# `player.act(observation)` takes one control step. Return a function of the observation that forgets
-# everything first, and then acts.
+# `player.act(observation)` takes one control step. Return a function of the observation that
+# forgets everything first, and then acts.
 
 
 # %% tags=["exercise"]
@@ -650,16 +700,15 @@ def forgetful(player):
 
 
 # %%
-best = max((trained for trained, _ in evolved_blind["two traces"]), key=tested)
+best = evolved_blind["two traces"][int(np.argmax(blind_scores["two traces"]))][0]
 if check.forgetful(forgetful):
     print(f"without memory: {lasted(forgetful(best.player()), 20, env_blind).mean():.0f} steps")
 
 
 # %%
-def with_state(trained, forget, noise=0.0, n=20):
+def with_state(trained, forget, n=20):
     """Mean return of n episodes; with `forget`, the state starts at rest in each control step."""
     player, found = trained.player(), []
-    world = trained.task.changed(noise=noise).make()
     for seed in range(n):
         player.reset()
 
@@ -668,8 +717,7 @@ def with_state(trained, forget, noise=0.0, n=20):
                 player.reset()
             return player.act(observation)
 
-        found.append(len(episode(world, act, seed)) - 1)
-    world.close()
+        found.append(len(episode(env_blind, act, seed)) - 1)
     return float(np.mean(found))
 
 
@@ -679,8 +727,10 @@ if full_run:
     assert lost < 0.5 * kept
 
 # %% [markdown]
-# With its state the best of these networks lasts 250<!-- kept 150 --> steps; without, it
-# lasts 30<!-- lost 20 -->. The weights are the same, so the difference is the memory.
+# With its state the best of these networks lasts 250<!-- kept 150 --> steps; without, it lasts
+# 30<!-- lost 20 -->. The weights are the same, so these weights need the memory. That is not yet a
+# proof that the *task* needs it: other weights might do without. For this you have the networks
+# that were trained without memory, and never got beyond 45<!-- blind_none 6 --> steps.
 #
 # ## 6. See it balance
 #
@@ -689,21 +739,56 @@ if full_run:
 # %%
 with tempfile.TemporaryDirectory() as folder:
     gif = Path(folder) / "pole.gif"
-    total = film(best, gif, seconds=5.0, fps=20, width=240)
+    film(best, gif, seconds=5.0, fps=20, width=240)
     data = base64.b64encode(gif.read_bytes()).decode()
 text = "An animation of a cart that balances a pole without seeing velocities"
 HTML(f'<img src="data:image/gif;base64,{data}" alt="{text}" width="360">')
 
 # %% [markdown]
-# The film shows the first five seconds of an episode of that network, which sees only where the cart
-# and the pole are.
+# The film shows the first five seconds of an episode of that network, which sees only where the
+# cart and the pole are.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 measured = dict(coin=coin.mean(), coin_most=coin.max(), left=left.mean())
 measured |= dict(only_angle=only_angle.mean(), plain=plain.mean(), both=both.mean())
-measured |= dict(lif_mean=np.mean(scores["eight LIF neurons"]), linear_mean=np.mean(scores["linear"]))
+measured |= dict(
+    lif_mean=np.mean(scores["eight LIF neurons"]), linear_mean=np.mean(scores["linear"])
+)
 measured |= dict(lif_worst=min(scores["eight LIF neurons"]), per_second=per_second)
-short = dict(zip(kinds, ("none", "one", "recurrent", "two", "two_recurrent"), strict=True))
+short = dict(zip(kinds, ("none", "one", "recurrent", "two", "recurrent_two"), strict=True))
 measured |= {f"blind_{short[name]}": np.mean(values) for name, values in blind_scores.items()}
-measured |= dict(two_by_hand=two_by_hand.mean(), kept=kept, lost=lost)
+measured |= dict(two_by_hand=two_by_hand.mean(), two_frames=two_frames, kept=kept, lost=lost)
 record("results/801_balance.json", measured, full=full_run)
+
+# %% [markdown]
+# ## Summary
+#
+# 1. In a closed loop, actions change the next observation. Measure first what a coin gets:
+#    23<!-- coin 3 --> steps here.
+# 2. A push by the angle alone reverses too late. Eight neurons with weights set by hand balance as
+#    soon as the angular velocity has a vote.
+# 3. An evolution strategy needs only returns: play pairs of episodes with opposite changes of the
+#    weights, and move along the mean of difference times direction. It finds weights within a few
+#    hundred episodes. A linear policy is faster, so this task does not need spikes.
+# 4. Without velocities a policy needs memory, but not any memory: a single trace is late, and is
+#    worse than none (33<!-- blind_one 6 --> against 45<!-- blind_none 6 --> steps). The difference
+#    of a fast and a slow trace is a speed.
+# 5. To show that memory does it, take it away, and train a control that never had it.
+#
+# ## Further reading
+#
+# - Barto, Sutton & Anderson 1983, *Neuronlike adaptive elements that can solve difficult learning
+#   control problems*, IEEE Trans. Syst. Man Cybern. SMC-13(5):834,
+#   [doi:10.1109/TSMC.1983.6313077](https://doi.org/10.1109/TSMC.1983.6313077). The cart and the
+#   pole.
+# - Salimans, Ho, Chen, Sidor & Sutskever 2017, *Evolution strategies as a scalable alternative to
+#   reinforcement learning*, [arXiv:1703.03864](https://arxiv.org/abs/1703.03864). Pairs of opposite
+#   changes.
+# - Mania, Guy & Recht 2018, *Simple random search provides a competitive approach to reinforcement
+#   learning*, NeurIPS 31, [arXiv:1803.07055](https://arxiv.org/abs/1803.07055). Dividing by the
+#   spread, and linear policies as a control.
+#
+# **See also.** The program `demos/train_control.py` does all this from the command line, with any
+# neuron and any body: [Programs and data](../docs/programs.md#bodies).
+#
+# **Next.** [702](702_three_learners.ipynb): compare methods of learning fairly.

@@ -42,8 +42,10 @@ def push(answer, rng) -> None:
         if len(set(sides)) == 1:
             raise Wrong(f"Your rule always returns {sides[0]}. The push has to depend on the pole.")
         if mean(lambda *observation: 1 - rule(*observation)) >= ENOUGH:
-            raise Wrong("Your pushes go the wrong way. The cart has to drive under the pole: a "
-                        "pole that leans to the right (theta > 0) needs a push to the right, 1.")  # fmt: skip
+            raise Wrong(
+                "Your pushes go the wrong way. The cart has to drive under the pole: a pole that "
+                "leans to the right (theta > 0) needs a push to the right, 1."
+            )
         matters = [_matters(rule, states, k) for k in range(4)]
         words = f"It balances for {found:.0f} steps on average, of 500."
         if not matters[3]:
@@ -167,7 +169,8 @@ def slope_from_traces(answer, rng) -> None:
     ]  # fmt: skip
     words = explained(found, cases, slips, close)
     raise Wrong(
-        words or f"For a slope of {cases[0][4]:.4f} per ms you return {found[0]:.4f}. Write both "
+        words
+        or f"For a slope of {cases[0][4]:.4f} per ms you return {found[0]:.4f}. Write both "
         "traces as y(t) minus something, then subtract."
     )
 
