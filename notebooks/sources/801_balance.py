@@ -98,17 +98,18 @@ def lasted(act, n=100, env=env):
 
 # %% [markdown]
 # <details><summary>Make a guess, then open: how long does the pole stay up if you always push to
-# the left? If you toss a coin in each step?</summary>
+# the left? If every push is random?</summary>
 #
-# Always left: the cart drives away under the pole, which falls in less than a fifth of a second. A
-# coin is better, because its pushes partly cancel: less than half a second.
+# Always left: the cart drives away under the pole, which falls in less than a fifth of a second.
+# Random pushes are better, because they partly cancel: less than half a second.
 # </details>
 
 # %%
 rng = np.random.default_rng(0)
-coin = lasted(lambda observation: int(rng.integers(2)), 500)
+chance = lasted(lambda observation: int(rng.integers(2)), 500)
 left = lasted(lambda observation: 0)
-print(f"always left: {left.mean():.1f} steps; a coin: {coin.mean():.1f} (longest {coin.max()})")
+print(f"always left: {left.mean():.1f} steps")
+print(f"random pushes: {chance.mean():.1f} steps, in the longest episode {chance.max()}")
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -134,10 +135,10 @@ rng = np.random.default_rng(27)
 strip(lambda observation: int(rng.integers(2)), 0, (0, 6, 12, 18, 24))
 
 # %% [markdown]
-# *The figure shows an episode with random pushes.* A coin keeps the pole up for
-# 23<!-- coin 3 --> steps on average, always pushing to the left for 9<!-- left 0.5 -->. The longest
-# of 500 random episodes has 79<!-- coin_most 40 --> steps. These are the numbers to beat: a policy
-# that gets 30 has learned hardly anything.
+# *The figure shows an episode with random pushes.* Random pushes keep the pole up for
+# 23<!-- chance 3 --> steps on average, pushing always to the left for 9<!-- left 0.5 -->. The
+# longest of 500 random episodes has 79<!-- chance_most 40 --> steps. These are the numbers to beat:
+# a policy that gets 30 has learned hardly anything.
 #
 # In a closed loop, mistakes add up. A classifier that errs in 1 % of all cases is right in 99 %. A
 # policy that makes one bad push sees, from then on, states that it would not have met without it.
@@ -195,7 +196,7 @@ def by_hand(gains):
 # <details><summary>Make a guess, then open: for how many of the 500 steps does this keep the pole
 # up?</summary>
 #
-# Hardly longer than a coin. Look at the figure before you explain it.
+# Hardly longer than with random pushes. Look at the figure before you explain it.
 # </details>
 
 
@@ -413,7 +414,7 @@ _, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharex=True, sharey=True)
 for ax, (name, every), color in zip(axes, found.items(), (BLUE, ORANGE), strict=True):
     for _, curve in every:
         ax.plot(16 * np.arange(len(curve)), curve, ".-", color=color, alpha=0.7)
-    ax.axhline(coin.mean(), color=GREY, ls=":", label="random pushes")
+    ax.axhline(chance.mean(), color=GREY, ls=":", label="random pushes")
     ax.set(title=name, xlabel="episodes played", ylim=(0, 520))
 axes[0].set_ylabel("mean return (steps)")
 axes[1].legend(loc="center right")
@@ -425,8 +426,8 @@ plt.show()
 # first every run lets the pole fall within 9 steps; in the end all of them balance. On 50 new
 # starts the neurons last 499<!-- lif_mean 30 --> steps, averaged over the seeds (worst seed:
 # 497<!-- lif_worst 100 -->); the linear policy lasts 499<!-- linear_mean 30 -->. **So the neurons
-# are not needed here**: whoever shows that a spiking network balances a pole should show a linear
-# policy beside it. Look at the spread as well: with a single seed you could have reported 50
+# are not needed here**: a spiking network that balances a pole should be shown beside a linear
+# policy. Look at the spread as well: with a single seed you could have reported 50
 # episodes or 400, and both would have been true.
 #
 # ## 4. What do the neurons do?
@@ -458,7 +459,7 @@ raster = np.array(evolved.raster)
 per_second = 1000 * raster.mean()
 print(f"{len(seen) - 1} steps, {per_second:.0f} spikes per neuron and second")
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input", "card"] jupyter={"source_hidden": true}
 shown = min(50, len(seen))
 vote = parts["readout"][:, 1] - parts["readout"][:, 0]
 order = np.argsort(vote)
@@ -561,7 +562,7 @@ _, ax = plt.subplots(figsize=(5.5, 2.8))
 error = late.std(1, ddof=1) / np.sqrt(late.shape[1])
 ax.errorbar(lags, late.mean(1), error, fmt="o-", color=BLUE, label="eight neurons, angle only")
 ax.axhline(plain.mean(), color=GREY, ls=":", label="the same rule without neurons")
-ax.axhline(coin.mean(), color=ORANGE, ls="--", label="a coin")
+ax.axhline(chance.mean(), color=ORANGE, ls="--", label="random pushes")
 ax.set_xscale("log")
 ax.set_xticks(lags, [f"{tau:g}" for tau in lags])
 ax.set(xlabel="time constant of the trace (ms)", ylabel="mean return (steps)", ylim=(0, 62))
@@ -571,8 +572,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the mean return of 40 episodes against the time constant of the trace (bars:
 # standard error).* With a fast trace the neurons are as good as the rule without neurons; with
-# 80 ms they are no better than a coin. So the lag does harm. What is missing is not the past, but
-# the *difference* between past and present. With two lags you can have it.
+# 80 ms they are no better than random pushes. So the lag does harm. What is missing is not the
+# past, but the *difference* between past and present. With two lags you can have it.
 #
 # ### Exercise 3: A speed from two traces (5 min)
 #
@@ -598,8 +599,8 @@ if check.slope_from_traces(slope_from_traces):
 # First by hand again. Eight neurons: for the two observations that are left, and for either sign,
 # one neuron with a fast trace (10 ms) and one with a slow trace (50 ms). The fast one votes for its
 # own side, the slow one a little less *against* it. So the sum contains the angle (fast minus 0.8
-# slow leaves 0.2 of it) and the difference, which stands for the angular velocity. The position gets
-# a tenth of the weight of the angle.
+# slow leaves 0.2 of it) and the difference, which stands for the angular velocity. The position
+# gets a tenth of the weight of the angle.
 
 # %%
 taus = (10.0, 50.0) * 4  # a fast and a slow trace in turn
@@ -656,6 +657,7 @@ for name in ("two traces", "two traces, recurrent"):
     evolved_blind[name] = [train(kinds[name], seed) for seed in range(n_blind)]
     blind_scores[name] = [tested(trained) for trained, _ in evolved_blind[name]]
     print(f"{name:22s}", *(f"{value:.0f}" for value in blind_scores[name]))
+best = evolved_blind["two traces"][int(np.argmax(blind_scores["two traces"]))][0]
 if full_run:
     beyond = blind_scores["two traces"] + blind_scores["two traces, recurrent"]
     assert min(beyond) > max(blind_scores["no memory"])
@@ -700,7 +702,6 @@ def forgetful(player):
 
 
 # %%
-best = evolved_blind["two traces"][int(np.argmax(blind_scores["two traces"]))][0]
 if check.forgetful(forgetful):
     print(f"without memory: {lasted(forgetful(best.player()), 20, env_blind).mean():.0f} steps")
 
@@ -749,7 +750,7 @@ HTML(f'<img src="data:image/gif;base64,{data}" alt="{text}" width="360">')
 # cart and the pole are.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-measured = dict(coin=coin.mean(), coin_most=coin.max(), left=left.mean())
+measured = dict(chance=chance.mean(), chance_most=chance.max(), left=left.mean())
 measured |= dict(only_angle=only_angle.mean(), plain=plain.mean(), both=both.mean())
 measured |= dict(
     lif_mean=np.mean(scores["eight LIF neurons"]), linear_mean=np.mean(scores["linear"])
@@ -763,8 +764,8 @@ record("results/801_balance.json", measured, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. In a closed loop, actions change the next observation. Measure first what a coin gets:
-#    23<!-- coin 3 --> steps here.
+# 1. In a closed loop, actions change the next observation. Measure first what random actions
+#    get: 23<!-- chance 3 --> steps here.
 # 2. A push by the angle alone reverses too late. Eight neurons with weights set by hand balance as
 #    soon as the angular velocity has a vote.
 # 3. An evolution strategy needs only returns: play pairs of episodes with opposite changes of the
