@@ -746,8 +746,8 @@ text = "An animation of a cart that balances a pole without seeing velocities"
 HTML(f'<img src="data:image/gif;base64,{data}" alt="{text}" width="360">')
 
 # %% [markdown]
-# The film shows the first five seconds of an episode of that network, which sees only where the
-# cart and the pole are.
+# The film shows the beginning of an episode. The network sees only where the cart and the pole are,
+# and it is not perfect: an episode can end with a fall.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 measured = dict(chance=chance.mean(), chance_most=chance.max(), left=left.mean())
