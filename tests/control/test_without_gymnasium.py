@@ -3,7 +3,12 @@
 import subprocess
 import sys
 
+import jupytext
+import pytest
+
 from conftest import ROOT
+
+LESSONS = sorted((ROOT / "notebooks" / "sources").rglob("8*.py"))
 
 #: Makes gymnasium and mujoco impossible to import, as if they were not installed.
 WITHOUT = """
@@ -57,3 +62,21 @@ def test_the_program_says_it_in_one_line_with_status_2():
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("train_control.py: jarvis.control needs gymnasium: pip install")
+
+
+@pytest.mark.parametrize("source", LESSONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_lesson_says_it_in_its_first_cell(source):
+    first = next(cell for cell in jupytext.read(source).cells if cell.cell_type == "code")
+    done = python(first.source)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "MissingPackageError: jarvis.control needs gymnasium: pip install" in last
+
+
+def test_the_lessons_are_skipped():
+    notebooks = [str(path) for path in (ROOT / "notebooks").glob("**/8*.ipynb")]
+    options = ["--nbmake", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs", *notebooks]
+    done = python(f"import pytest\nsys.exit(pytest.main({options}))")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(notebooks)} skipped" in done.stdout
+    assert "needs pip install 'jarvis-snn[control]'" in done.stdout

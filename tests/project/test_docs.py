@@ -176,7 +176,7 @@ def test_the_guide_has_the_table_of_lessons(conf):
 
 
 def test_ways_through_name_notebooks_that_exist():
-    ways = page("path").split("## Five ways through")[1].split("```")[0]
+    ways = page("path").split("## Six ways through")[1].split("```")[0]
     numbers = {path.stem.partition("_")[0] for path in NOTEBOOKS}
     assert set(re.findall(r"\b\d{2,3}\b", ways)) <= numbers
 
