@@ -1,6 +1,7 @@
 """One thread for torch in every test and notebook: their tensors are small, and two threads that
 wait for each other on a busy machine take many times longer than one."""
 
+import importlib.util
 import os
 
 import pytest
@@ -17,3 +18,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         case = params.get("case") if item.path.name == "test_every_neuron.py" else None
         part = f":{case.name}" if hasattr(case, "name") else ""
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{part}"))
+        if item.path.suffix == ".ipynb" and "jarvis.control" in item.path.read_text("utf-8"):
+            item.add_marker(
+                pytest.mark.skipif(
+                    not all(map(_installed, ("gymnasium", "mujoco", "stable_baselines3"))),
+                    reason="needs pip install 'jarvis-snn[control]'",
+                )
+            )
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False

@@ -3,6 +3,9 @@
 import subprocess
 import sys
 
+import jupytext
+import pytest
+
 from conftest import ROOT
 
 #: Makes gymnasium and mujoco impossible to import, as if they were not installed.
@@ -57,3 +60,29 @@ def test_the_program_says_it_in_one_line_with_status_2():
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("train_control.py: jarvis.control needs gymnasium: pip install")
+
+
+LESSONS = [
+    path
+    for path in sorted((ROOT / "notebooks" / "sources").glob("[0-9]*.py"))
+    if "from jarvis.control" in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("source", LESSONS, ids=lambda path: path.stem)
+def test_the_first_cell_of_a_lesson_says_it_in_one_line(source):
+    first = next(cell for cell in jupytext.read(source).cells if cell.cell_type == "code")
+    done = python(first.source)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "MissingPackageError: jarvis.control needs gymnasium: pip install" in last
+
+
+@pytest.mark.parametrize("source", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_that_needs_it_is_skipped(source):
+    notebook = f"notebooks/{source.stem}.ipynb"
+    done = python(
+        f"import pytest\npytest.main(['--nbmake', '-rs', '-p', 'no:xdist', {notebook!r}])"
+    )
+    assert "1 skipped" in done.stdout, done.stdout + done.stderr
+    assert "needs pip install 'jarvis-snn[control]'" in done.stdout
