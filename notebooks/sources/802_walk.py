@@ -137,14 +137,13 @@ try:
 except Exception as error:  # a graphics driver may raise anything
     frame = None
     print(f"no picture of the body: {type(error).__name__}")
-_, axes = plt.subplots(1, 2, figsize=(9.5, 3.6), width_ratios=(1, 1.2))
+_, axes = plt.subplots(1, 2, figsize=(9.5, 3.9), width_ratios=(1, 1.2))
 if frame is not None:
     axes[0].imshow(frame[100:440, 60:420])
 axes[0].axis("off")
 axes[1].barh(NAMES, spread, color=[BLUE] * 8 + [ORANGE] * 9)
 axes[1].invert_yaxis()
 axes[1].set(xlabel="standard deviation (m, rad, m/s or rad/s)")
-axes[1].tick_params(axis="y", labelsize=8)
 plt.show()
 
 # %% [markdown]
@@ -244,7 +243,7 @@ _, axes = plt.subplots(1, 2, figsize=(9.5, 4), width_ratios=(1.3, 1))
 places = np.arange(17)
 axes[0].barh(places - 0.2, r2_raw, 0.4, color=RED, label="raw")
 axes[0].barh(places + 0.2, r2_normalised, 0.4, color=BLUE, label="normalised")
-axes[0].set_yticks(places, NAMES, fontsize=8)
+axes[0].set_yticks(places, NAMES)
 axes[0].invert_yaxis()
 axes[0].set(xlabel="$R^2$ of a linear decoder", xlim=(0, 1))
 counts = np.arange(5)
@@ -421,8 +420,8 @@ axes[1].loglog(fine, noisy, color=GREY, ls=":", lw=1.5, label="jitter alone")
 for k, color in ((4, "black"), (16, GREEN)):
     axes[1].loglog(fine, np.hypot(*predicted(fine, k)), color=color, label=f"{k} steps")
     axes[1].loglog(taus, [simulated(tau, k)[2] for tau in taus], "o", color=color, ms=4)
-axes[1].set(xlabel=r"time constant $\tau$ (ms)", ylabel="rms error", ylim=(0.008, 0.3))
-axes[1].legend(loc="upper left", fontsize=8)
+axes[1].set(xlabel=r"time constant $\tau$ (ms)", ylabel="rms error", ylim=(0.008, 0.5))
+axes[1].legend(loc="upper left")
 plt.show()
 print(*(f"{k} steps: best tau {tau:.1f} ms, error {low:.3f}" for k, (tau, low) in lowest.items()))
 
@@ -436,8 +435,7 @@ print(*(f"{k} steps: best tau {tau:.1f} ms, error {low:.3f}" for k, (tau, low) i
 # the computation. The policies below use 4 steps and $\tau$ = 4.5 ms, which is about one control
 # step. In this test that is already too long, but LIF neurons are not random, and a policy that sees
 # velocities can act ahead of time. Section 6 returns to this question with a trained policy.
-
-# %% [markdown]
+#
 # ## 4. Learn without a gradient
 #
 # In [801](801_balance.ipynb) you wrote an [evolution
@@ -454,8 +452,8 @@ print(*(f"{k} steps: best tau {tau:.1f} ms, error {low:.3f}" for k, (tau, low) i
 #
 # <details><summary>Make a guess, then open: which one learns to run?</summary>
 #
-# The raw observations should fail, if section 2 is right. As to the other two: the body needs a
-# rhythm, and the network is more flexible. But the linear policy has far fewer weights to search.
+# Section 2 makes us expect that the network with raw observations fails. As to the other two: the
+# network is more flexible, but the linear policy has far fewer weights to search.
 # </details>
 
 
@@ -490,7 +488,8 @@ for name, (neuron, kind, _) in KINDS.items():
     final[name] = np.array(returns)  # [runs, episodes], new episodes
     print(f"{name:20s}", *(f"{each.mean():6.0f} (lowest {each.min():.0f})" for each in returns))
 if full_run:
-    assert final["32 LIF neurons"].mean(1).min() > final["32 LIF neurons, raw"].mean(1).max()
+    assert min(returns.mean(1).min() for returns in final.values()) > 500  # all of them run
+    assert final["32 LIF neurons"].mean() > final["32 LIF neurons, raw"].mean()
 
 # %% tags=["hide-input", "card"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(7, 3.6))
@@ -504,7 +503,19 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the return of evaluation episodes during training, one line per run.* TEXT
+# *The figure shows the return of evaluation episodes during training, one line per run.* All
+# policies learn to run within 160 thousand control steps, which is about two hours of the body's
+# time. On new episodes, the network reaches 1990<!-- lif 500 -->, the mean of two runs, and the
+# linear policy 2270<!-- linear 1300 -->. So **the linear policy, with a seventh of the parameters and
+# no neurons at all, is a serious opponent**: one of its runs is the fastest of all. But its curves
+# jump up and down, and its two runs differ more than those of the network. From two runs you cannot
+# tell which policy is better on average.
+#
+# And the prediction about raw observations was wrong. The network that knows little about its
+# posture still reaches 1560<!-- raw 500 -->. It is slower, in both runs, but it does run. The first
+# weights are only a beginning: evolution changes them. And perhaps this task hardly needs the
+# posture, because the ground holds the body upright. What a read-out could know, and what a task
+# requires, are two questions, and only training answers the second.
 
 # %% [markdown]
 # ## 5. Learn with a gradient
@@ -557,7 +568,8 @@ for size in (1e-6, 0.2):
 network = SpikingPolicy(policy, theta)
 log_probability(network).backward()
 gradient = network.weights["synapses0"].grad.norm().item()
-print(f"changes: {changes}; length of the surrogate gradient: {gradient:.3f}")
+print("change of the log-probability:", {size: f"{value:.1e}" for size, value in changes.items()})
+print(f"length of the surrogate gradient: {gradient:.3f}")
 assert changes[1e-6] == 0 < min(changes[0.2], gradient)
 
 # %% [markdown]
@@ -791,6 +803,9 @@ measured = {
     "line_population": 100 * errors["population"]["proportional"],
     "bump_current": 100 * errors["current"]["near 0 only"],
     "bump_population": 100 * errors["population"]["near 0 only"],
+    "lif": final["32 LIF neurons"].mean(),
+    "linear": final["linear"].mean(),
+    "raw": final["32 LIF neurons, raw"].mean(),
     "best_tau_4": lowest[4][0],
     "best_tau_16": lowest[16][0],
 }
