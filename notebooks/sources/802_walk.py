@@ -344,11 +344,12 @@ plt.show()
 # *The figure shows the rates of ten neurons against one observation (top; one of them in blue), and
 # two torques read out from them (bottom; dotted: what they should be), for a current (left) and a
 # population code (right).* Each code has its strength. The torque that acts only near 0 needs the
-# population: there its error is 6<!-- bump_population 5 --> % of the target's standard deviation,
-# against 35<!-- bump_current 20 --> %. The proportional torque suits the current: the errors are
-# 27<!-- line_population 10 --> and 7<!-- line_current 6 --> %. No encoder prefers a value beyond 2,
-# so the population fails there. It also costs more: ten encoders per observation turn the 544
-# weights of the first layer into 5440, all of which have to be learned. We continue with currents.
+# population: there its error is 6<!-- bump_population 3 --> % of the target's standard deviation,
+# against 19<!-- bump_current 8 --> % with the current. For the proportional torque, the error is
+# 27<!-- line_population 8 --> % with the population and 3<!-- line_current 2 --> % with the
+# current: no encoder prefers a value beyond 2, so the population fails there. A population code
+# also costs more: ten encoders per observation turn the 544 weights of the first layer into 5440,
+# all of which have to be learned. We continue with currents.
 #
 # ## 3. How do spikes become torques?
 #
