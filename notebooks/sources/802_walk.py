@@ -615,9 +615,9 @@ if check.ppo_goal(ppo_goal):
 #
 # <details><summary>Make a guess, then open</summary>
 #
-# PPO learns from each control step, the evolution strategy only from one number per episode. So PPO
-# should need fewer control steps. But each of its control steps is used ten times in a network that
-# is run forwards and backwards.
+# PPO learns from each control step, the evolution strategy only from one number per episode. So we
+# expect PPO to need fewer control steps. But each of its control steps is used ten times in a
+# network that is run forwards and backwards.
 # </details>
 
 # %%
@@ -653,14 +653,17 @@ races = {
     name: [race(method, neuron, seed, settings) for seed in range(n_seeds)]
     for name, (method, neuron, settings, _) in METHODS.items()
 }
-needed = {name: np.mean([run[-1, :2] for run in runs], 0) for name, runs in races.items()}
-cost = {name: 1e6 * seconds / steps for name, (steps, seconds) in needed.items()}
-for name, (steps, _) in needed.items():
-    print(f"{name:15s} {steps:7,.0f} control steps, {cost[name]:4.0f} us for each")
+
+# %%
+cost = {  # processor time per control step, us
+    name: 1e6 * sum(run[-1, 1] for run in runs) / sum(run[-1, 0] for run in runs)
+    for name, runs in races.items()
+}
+for name, runs in races.items():
+    ends = [f"{run[-1, 2]:3.0f} after {run[-1, 0]:6,.0f} steps" for run in runs]
+    print(f"{name:15s} {', '.join(ends)}; {cost[name]:4.0f} us per control step")
 if full_run:
-    assert min(run[-1, 2] for runs in races.values() for run in runs) >= 475
-    assert needed["PPO, LIF"][0] < needed["evolution, LIF"][0]
-    assert needed["PPO, LIF"][1] > 3 * needed["evolution, LIF"][1]
+    assert cost["PPO, LIF"] > 5 * cost["evolution, LIF"]
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
@@ -676,16 +679,19 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the return on CartPole against the control steps of training (left) and against
-# the processor time (right), one line per run.* PPO with LIF neurons needs 8<!-- ppo_steps 4 -->
-# thousand control steps, the evolution strategy 30<!-- es_steps 15 --> thousand. But a control step
-# of PPO takes about 50<!-- ratio 60% --> times as much processor time, so the evolution strategy is
-# done several times sooner. The tanh units learn as well as the neurons.
+# the processor time (right), one line per run.* In control steps there is no winner, because the
+# runs of each method differ so much. The evolution strategy happens to reach the goal within 2000
+# control steps in its first run, and takes fifteen times as many in its second. PPO with LIF
+# neurons reaches it in one run; in the other, it comes close and then loses what it has learned.
+# With tanh units both runs reach the goal. **Two runs are enough to see the scatter, but not to
+# compare means.** In time the result is clear: a control step of PPO takes about
+# 60<!-- ratio 60% --> times as much processor time.
 #
-# Which number counts depends on what a control step costs. The simulator of CartPole takes
-# microseconds per control step, so the evolution strategy wins. A real pole takes 20 ms per control
-# step whatever the method, and there PPO would win. For HalfCheetah, Huang et al. 2022 report a
-# return of 1443 after a million control steps of PPO with tanh units, so more control steps than in
-# section 4 for a lower return: PPO does not need fewer control steps in every task.
+# Which of the two counts depends on what a control step costs. The simulator of CartPole takes
+# microseconds, so the evolution strategy can afford many control steps. A real pole takes 20 ms per
+# control step whatever the method. For HalfCheetah, Huang et al. 2022 report a return of 1443 after
+# a million control steps of PPO with tanh units. So there PPO, with their settings, was not the
+# more economical method in control steps, either.
 #
 # ## 6. What has been learned?
 #
@@ -825,8 +831,6 @@ measured = {
     "lif": final["32 LIF neurons"].mean(),
     "linear": final["linear"].mean(),
     "raw": final["32 LIF neurons, raw"].mean(),
-    "ppo_steps": needed["PPO, LIF"][0] / 1000,
-    "es_steps": needed["evolution, LIF"][0] / 1000,
     "ratio": cost["PPO, LIF"] / cost["evolution, LIF"],
     "best_tau_4": lowest[4][0],
     "best_tau_16": lowest[16][0],
@@ -843,8 +847,8 @@ record("results/802_walk.json", measured, full=full_run)
 # 4. An evolution strategy taught 32 LIF neurons to run in about ten seconds, without a gradient. A
 #    linear policy did about as well: always compare with one. Even raw observations were enough,
 #    against the prediction.
-# 5. PPO needs a surrogate gradient, a critic and action probabilities. On CartPole it needed fewer
-#    control steps, but more time.
+# 5. PPO needs a surrogate gradient, a critic and action probabilities. On CartPole its control steps
+#    took far more time, and two runs per method were too few to tell which needs fewer of them.
 #
 # ## Further reading
 #
