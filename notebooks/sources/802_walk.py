@@ -18,7 +18,7 @@
 # almost blind. Then the network learns to run, without a gradient. You compare it with a policy
 # that has no neurons, and compare this way of learning with one that needs a gradient.
 #
-# **Time.** 60 minutes for you, 2 minutes for the machine.
+# **Time.** 65 minutes for you, 2 minutes for the machine.
 #
 # **You need.** [801](801_balance.ipynb): a body that closes the loop, and evolution strategies.
 # [301](301_surrogate_gradients.ipynb): surrogate gradients. The extra packages of
@@ -158,7 +158,7 @@ plt.show()
 # *The figure shows the body at the start of an episode (left) and how much each observation varies
 # while the torques are random (right; blue: positions and angles, orange: velocities).* Doing
 # nothing returns 0<!-- nothing 2 -->, and random torques return -240<!-- at_random 80 -->. Keep the
-# right panel in mind: the fastest joint varies about 44<!-- spread_ratio 40% --> times as much as
+# right panel in mind: the fastest joint varies about 43<!-- spread_ratio 40% --> times as much as
 # the height of the trunk.
 #
 # ### Exercise 1: Read the speed off the rewards (4 min)
@@ -267,11 +267,11 @@ every_raw, every_normalised = (100 * (rates == 1).mean() for rates in (raw, norm
 # *The figure shows how well each observation can be decoded from the spikes (left), and how often a
 # neuron sends how many spikes in a control step of four steps (right), for raw and normalised
 # observations.* On average, the positions are decoded with an $R^2$ of
-# 0.05<!-- raw_positions 0.1 --> from raw observations, and of 0.76<!-- normalised_positions 0.1 -->
+# 0.04<!-- raw_positions 0.1 --> from raw observations, and of 0.77<!-- normalised_positions 0.1 -->
 # from normalised ones. The right panel shows a second problem: large inputs make a neuron fire in
 # every step, and then it no longer tells how strong its input is. With raw observations this
-# happens in 27<!-- every_raw 8 --> % of all cases, with normalised ones in
-# 2<!-- every_normalised 3 --> %.
+# happens in 28<!-- every_raw 8 --> % of all cases, with normalised ones in
+# 3<!-- every_normalised 3 --> %.
 #
 # ### A population instead of a current
 #
@@ -438,7 +438,7 @@ print(*(f"{k} steps: best tau {tau:.1f} ms, error {low:.3f}" for k, (tau, low) i
 # control step (left), and the error against the time constant, for 4 and 16 steps per control step
 # (right; lines: formula, dots: simulation; grey: the two parts of the error for 4 steps).* The
 # error has a minimum: at 1.3<!-- best_tau_4 0.2 --> ms with 4 steps per control step, and at
-# 3.0<!-- best_tau_16 0.4 --> ms with 16. With more steps, the same time constant is a smaller part
+# 2.9<!-- best_tau_16 0.4 --> ms with 16. With more steps, the same time constant is a smaller part
 # of a stride, so the trace can average over more spikes for the same delay. The price is four times
 # the computation. The policies below use 4 steps and $\tau$ = 4.5 ms, which is about one control
 # step. In this test that is already too long. But LIF neurons do not fire at random, and a policy
@@ -515,14 +515,14 @@ plt.show()
 # *The figure shows the return of evaluation episodes during training, one line per run.* All
 # policies learn to run within 128 thousand control steps, which is less than two hours of the
 # body's time. The policy of the best evaluation is kept and plays new episodes. The network reaches
-# 1810<!-- lif 500 -->, the mean of two runs, and the linear policy 2210<!-- linear 1200 -->. So
+# 1809<!-- lif 500 -->, the mean of two runs, and the linear policy 2214<!-- linear 1200 -->. So
 # **the linear policy, with a seventh of the parameters and no neurons at all, is a serious
 # opponent**: one of its runs is the fastest of all. But its curves jump up and down, and its two
 # runs differ more than those of the network. From two runs you cannot tell which policy is better
 # on average.
 #
 # And the prediction about raw observations was wrong. The network that at first knows little about
-# its posture still reaches 1390<!-- raw 500 -->. With the same seed it is slower both times, but it
+# its posture still reaches 1393<!-- raw 500 -->. With the same seed it is slower both times, but it
 # does run. The first weights are only a beginning: evolution changes them. And perhaps this task
 # hardly needs the posture, because the ground holds the body up. What a read-out could know, and
 # what a task requires, are two questions, and only training answers the second.
@@ -686,7 +686,7 @@ plt.show()
 # neurons reaches it in one run; in the other, it comes close and then loses what it has learned.
 # With tanh units both runs reach the goal. **Two runs are enough to see the scatter, but not to
 # compare means.** In time the result is clear: a control step of PPO takes about
-# 60<!-- ratio 60% --> times as much processor time.
+# 68<!-- ratio 60% --> times as much processor time.
 #
 # Which of the two counts depends on what a control step costs. The simulator of CartPole takes
 # microseconds, so the evolution strategy can afford many control steps. A real pole takes 20 ms per
