@@ -37,6 +37,7 @@
 # 5. say what PPO needs in addition, and compare the two methods by control steps and by time.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+import io
 import os
 import tempfile
 import time
@@ -707,21 +708,18 @@ effort = np.sqrt((torques**2).mean())
 print(f"return {rewards.sum():.0f}, mean speed {speeds.mean():.2f} m/s, rms torque {effort:.2f}")
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-frames, shown = [np.full((200, 200, 3), 255, np.uint8)] * 8, None
+pictures = [np.full((200, 200, 3), 255, np.uint8)] * 8
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "run.gif"
     try:
         beside = cheetah.changed(options={"camera_name": "track"})  # a camera that follows the body
         film(runner, path, task=beside, seconds=2.0, fps=20, width=200)
         with Image.open(path) as gif:
-            frames = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(gif)][-8:]
-        data = b64encode(path.read_bytes()).decode()
-        words = "A film of 2 s: the body starts from a stand and moves to the right."
-        shown = HTML(f'<img alt="{words}" src="data:image/gif;base64,{data}">')
+            pictures = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(gif)]
     except RenderError as error:
         print(f"no film: {error}")
 _, axes = plt.subplots(2, 4, figsize=(8, 4.2))
-for k, (ax, frame) in enumerate(zip(axes.flat, frames, strict=True)):
+for k, (ax, frame) in enumerate(zip(axes.flat, pictures[-8:], strict=True)):
     ax.imshow(frame)
     ax.axis("off")
     ax.set_title(f"{50 * k} ms")
@@ -732,7 +730,12 @@ plt.show()
 # the start.* The film shows these 2 s.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-display(shown)
+small = [Image.fromarray(frame).resize((112, 112)).quantize(16) for frame in pictures[::2]]
+buffer = io.BytesIO()
+small[0].save(buffer, "GIF", save_all=True, append_images=small[1:], duration=100, loop=0)
+words = "A film of 2 s: the body starts from a stand and runs to the right."
+data = b64encode(buffer.getvalue()).decode()
+display(HTML(f'<img alt="{words}" width="256" src="data:image/gif;base64,{data}">'))
 
 # %% [markdown]
 # ### How robust is it?
