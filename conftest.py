@@ -1,6 +1,7 @@
 """One thread for torch in every test and notebook: their tensors are small, and two threads that
 wait for each other on a busy machine take many times longer than one."""
 
+import importlib.util
 import os
 
 import pytest
@@ -17,15 +18,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         case = params.get("case") if item.path.name == "test_every_neuron.py" else None
         part = f":{case.name}" if hasattr(case, "name") else ""
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{part}"))
-    bodies = [item for item in items if item.path.match("8*.ipynb")]
-    if bodies and not _has_gymnasium():
-        for item in bodies:  # the lessons of part 8 and their solutions
-            item.add_marker(pytest.mark.skip(reason="needs pip install 'jarvis-snn[control]'"))
+    if not all(map(_installed, ("gymnasium", "mujoco", "stable_baselines3"))):
+        for item in items:
+            if item.path.match("8*.ipynb"):  # the lessons of part 8 and their solutions
+                item.add_marker(pytest.mark.skip(reason="needs pip install 'jarvis-snn[control]'"))
 
 
-def _has_gymnasium() -> bool:
+def _installed(name: str) -> bool:
     try:
-        import gymnasium  # noqa: F401
+        return importlib.util.find_spec(name) is not None
     except ImportError:
         return False
-    return True

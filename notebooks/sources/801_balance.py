@@ -22,7 +22,8 @@
 # ([401](401_stdp.ipynb), section 2), and a mean with its spread. The extra packages of
 # `pip install -e ".[control]"`.
 #
-# **Leads to.** [702](702_three_learners.ipynb), on comparing methods fairly.
+# **Leads to.** [802](802_walk.ipynb), where a body with six motors learns to run;
+# [702](702_three_learners.ipynb), on comparing methods fairly.
 #
 # ## Objectives
 #
@@ -792,4 +793,4 @@ record("results/801_balance.json", measured, full=full_run)
 # **See also.** The program `demos/train_control.py` does all this from the command line, with any
 # neuron and any body: [Programs and data](../docs/programs.md#bodies).
 #
-# **Next.** [702](702_three_learners.ipynb): compare methods of learning fairly.
+# **Next.** [802](802_walk.ipynb): learn to run.
