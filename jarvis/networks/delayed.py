@@ -411,8 +411,14 @@ class DelayedNetwork(nn.Module):
         Returns:
             scores ``[B, C]``, which add up to T for each sample; with `return_spikes`, also a list
             of the spikes ``[T, B, n]`` of the hidden layers.
+
+        Raises:
+            TypeError: for an input that is not floating-point.
+            ValueError: for an input of the wrong shape.
         """
         hidden = []
+        shape = f"[T, B, n_in={len(self.scale)}]"
+        check_tensor("DelayedNetwork: input", x, shape, why="time first")
         x = x * self.scale
         for synapses, norm, neurons in zip(self.synapses, self.norms, self.neurons, strict=False):
             x, _ = neurons(over_time(norm, synapses(x)[0]))

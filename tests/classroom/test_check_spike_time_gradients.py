@@ -88,7 +88,7 @@ def test_the_after_current_by_finite_differences():
         (lambda w, tau: speed(w, tau), "how fast v rises"),
         (lambda w, tau: -1 / w / speed(w, tau), "That is dT/dw"),
         (lambda w, tau: 1 / (speed(w, tau) + 1 / tau), "the current alone"),
-        (lambda w, tau: 1 / (w - 1 / tau), "the current at the arrival"),
+        (lambda w, tau: 1 / (w - 1 / tau), "the current on arrival"),
         (lambda w, tau: 1 / speed(w, 10.0), "only for tau = 10 ms"),
         (lambda w, tau: 2 / speed(w, tau), "the definition gives"),
         (lambda w, tau: 0.0 * w, "the definition gives"),

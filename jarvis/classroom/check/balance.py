@@ -218,7 +218,7 @@ def forgetful(answer, rng) -> None:
         raise Wrong("The player is never reset: player.reset().")
     if player.resets == 1:
         raise Wrong("The player is reset once. Reset it in each call of the inner function.")
-    if [int(a) for a in actions] == [11, 12, 13]:
+    if actions == [11, 12, 13]:
         return
     if player.acted == 0:
         raise Wrong("You reset after the action, so the first action still knows the past. Reset "
