@@ -1,0 +1,128 @@
+"""The study of neurons in control: its statistics, a tiny study in full, and the stored results."""
+
+import doctest
+import json
+import math
+
+import numpy as np
+import pytest
+
+from conftest import ROOT
+from tools import control_study
+from tools.control_study import PARTS, Study, best, improvement, interval, matched, operations
+
+pytestmark = pytest.mark.control
+
+KEPT = [
+    (name, neuron)
+    for name, part in PARTS.items()
+    for neuron in part.neurons
+    if Study().read(name, neuron)
+]
+
+
+def test_the_examples():
+    assert doctest.testmod(control_study).failed == 0
+
+
+def test_the_interval_covers_the_true_mean_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    inside = 0
+    for trial in range(200):
+        _, low, high = interval(random.normal(3.0, 1.0, 20), seed=trial)
+        inside += low < 3.0 < high
+    assert 170 <= inside <= 198  # a bootstrap over 20 runs is slightly too narrow
+
+
+def test_the_probability_of_improvement_is_that_of_all_pairs():
+    random = np.random.default_rng(1)
+    a, b = random.integers(0, 5, 7).astype(float), random.integers(0, 5, 6).astype(float)
+    p, low, high = improvement(a, b)
+    assert p == pytest.approx(np.mean([(x > y) + 0.5 * (x == y) for x in a for y in b]))
+    assert low <= p <= high
+    assert improvement(b, a)[0] == pytest.approx(1 - p)
+    assert improvement(a, a + 10)[:3] == (0.0, 0.0, 0.0)
+
+
+def test_networks_of_equal_operations_have_the_right_size():
+    part = PARTS["blind"]  # two observations and two choices
+    n, rate = 32, 0.25
+    content = {"hidden": n, "runs": [{"operations": 4 * n + rate * n**2}]}
+    for size in (10, 32, 50):
+        assert matched(content, 4 * size + rate * size**2, part) == size
+    silent = {"hidden": n, "runs": [{"operations": 4.0 * n}]}
+    assert matched(silent, 80.0, part) == 20
+
+
+def test_all_kinds_of_a_part_try_as_many_settings():
+    for part in PARTS.values():
+        counts = {len(control_study.settings_of(part, neuron)) for neuron in part.neurons}
+        assert len(counts) == 1
+
+
+def test_a_tiny_study_runs_and_resumes(tmp_path, capsys):
+    words = ["run", "pole", "blind", "--neurons", "lif", "tanh", "--tiny", str(tmp_path)]
+    control_study.main(words)
+    shown = capsys.readouterr().out
+    assert "| LIF |" in shown
+    assert "| tanh |" in shown
+    study = Study(tmp_path / "results", tiny=True)
+    content = study.read("pole", "lif")
+    assert content is not None
+    assert [run["seed"] for run in content["runs"]] == [0, 1]
+    assert content["setting"] == best(content["search"])
+    assert content["runs"][0]["curve"][-1][0] >= study.part("pole").budget
+    path = tmp_path / "results" / "pole" / "lif.json"
+    before = path.read_text()
+    content["runs"] = content["runs"][:1]
+    study.write("pole", "lif", content)
+    control_study.main(words)  # only the missing run is repeated, and ends as it did
+    again = json.loads(path.read_text())
+    for run in [*again["runs"], *json.loads(before)["runs"]]:
+        del run["seconds"]
+    first = json.loads(before)
+    for run in first["runs"]:
+        del run["seconds"]
+    assert again == first
+    control_study.main(["run", "blind_equal", "--neurons", "tanh", "--tiny", str(tmp_path)])
+    equal = study.read("blind_equal", "tanh")
+    reference = study.read("blind", "lif")
+    assert equal is not None
+    assert reference is not None
+    assert operations(equal) == pytest.approx(operations(reference), rel=0.25)
+
+
+def test_a_part_without_settings_says_which_to_run_first(tmp_path):
+    with pytest.raises(SystemExit, match="run cheetah first"):
+        control_study.main(["run", "ant", "--neurons", "lif", "--tiny", str(tmp_path)])
+
+
+def test_reward_learning_is_a_part(tmp_path, capsys):
+    control_study.main(["run", "pole_rstdp", "--neurons", "escape_lif", "--tiny", str(tmp_path)])
+    assert "| LIF, escape noise |" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------------------- stored results
+
+
+def test_the_results_page_shows_the_stored_runs():
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert text.split("<!-- control -->")[1].split("<!-- end of control -->")[0].strip() == (
+        control_study.tables().strip()
+    )
+
+
+@pytest.mark.parametrize(("name", "neuron"), KEPT)
+def test_stored_runs_are_those_of_the_program(name, neuron):
+    content, part = Study().read(name, neuron), PARTS[name]
+    assert content is not None
+    assert content["budget"] == part.budget
+    assert [run["seed"] for run in content["runs"]] == list(range(len(content["runs"])))
+    tried = [{k: v for k, v in entry.items() if k != "scores"} for entry in content["search"]]
+    if content["runs"] and part.found_in is None:
+        assert tried == control_study.settings_of(part, neuron)
+        assert content["setting"] == best(content["search"])
+    for run in content["runs"]:
+        assert math.isfinite(run["return"])
+        assert part.budget <= run["curve"][-1][0]
+        assert run["changed"].keys() >= part.changes.keys()
