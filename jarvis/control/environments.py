@@ -3,7 +3,7 @@
 import importlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from jarvis.control.spaces import Actions, observation_size
 from jarvis.support.checks import check_choice, check_integer, check_number
 
 RENDER_MODES = ("rgb_array", "human")
+#: MuJoCo's bodies whose models have a camera named "track", which follows the body.
+_FOLLOWED = ("HalfCheetah", "Swimmer", "Hopper", "Walker2d", "Ant", "Humanoid")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Task:
 
         Args:
             training: whether to use the options of `Task.training`.
-            render_mode: None, "rgb_array" (frames for a film) or "human" (a window).
+            render_mode: None, "rgb_array" (frames for a film) or "human" (a window). The camera
+                follows the bodies of MuJoCo that move along.
 
         Raises:
             MissingPackageError: if gymnasium, or a package that this environment needs, is not
@@ -86,6 +89,8 @@ class Task:
         if render_mode is not None:
             check_choice("render_mode", render_mode, RENDER_MODES)
             options["render_mode"] = render_mode
+            if self.id.split("-")[0] in _FOLLOWED:
+                options.setdefault("camera_name", "track")
         env = _make(self.id, options)
         if self.mass != 1.0:
             env = wrappers.ChangedMass(env, self.mass)
@@ -167,6 +172,10 @@ def _make(id: str, options: Mapping[str, Any]) -> Any:
     if options.get("render_mode") == "rgb_array" and "DISPLAY" not in os.environ:
         os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        # Mesa's drivers and Triton each bring LLVM. If Triton (which optimisers of PyTorch import)
+        # is loaded after the first drawing, Python crashes; in the other order, both work.
+        with suppress(ImportError):
+            importlib.import_module("triton")
     try:
         with _quiet_models():
             return gymnasium.make(id, disable_env_checker=True, **options)

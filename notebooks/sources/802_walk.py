@@ -47,7 +47,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch._dynamo  # with some graphics drivers, importing this after drawing crashes Python
 from IPython.display import HTML, display
 from matplotlib import pyplot as plt
 from PIL import Image, ImageSequence
@@ -712,8 +711,7 @@ pictures = [np.full((200, 200, 3), 255, np.uint8)] * 8
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "run.gif"
     try:
-        beside = cheetah.changed(options={"camera_name": "track"})  # a camera that follows the body
-        film(runner, path, task=beside, seconds=2.0, fps=20, width=200)
+        film(runner, path, seconds=2.0, fps=20, width=200)
         with Image.open(path) as gif:
             pictures = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(gif)]
     except RenderError as error:

@@ -125,6 +125,26 @@ def test_bad_input_is_named_in_one_line(call, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "name", ["HalfCheetah-v5", "Swimmer-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5"]
+)
+def test_the_camera_follows_a_body(name):
+    """A camera that moves with the body keeps its distance from it."""
+    import mujoco
+
+    env = task(name).make(render_mode="rgb_array")  # nothing is drawn
+    inner = env.unwrapped
+    env.reset(seed=0)
+    camera = mujoco.mj_name2id(inner.model, mujoco.mjtObj.mjOBJ_CAMERA, inner.camera_name)
+    moved = []
+    for far in (0.0, 50.0):
+        inner.data.qpos[0] = far
+        mujoco.mj_forward(inner.model, inner.data)
+        moved.append(inner.data.cam_xpos[camera, 0])
+    env.close()
+    assert moved[1] - moved[0] == pytest.approx(50.0, abs=1.0)
+
+
 def test_where_velocities_are_has_to_be_known():
     import gymnasium
 

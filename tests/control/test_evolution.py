@@ -1,6 +1,7 @@
 """Evolution strategies: the update by hand, learning, and runs that go on as if never stopped."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import ROOT
 from jarvis.control import (
     EvolutionRun,
     EvolutionSettings,
@@ -234,6 +236,23 @@ def test_a_film_of_an_episode(tmp_path):
     for options in (dict(seconds=0.0), dict(fps=0), dict(width=2)):
         with pytest.raises(ValueError, match=f"film: {next(iter(options))}="):
             film(made, path, **options)
+
+
+def test_an_optimiser_can_be_made_after_drawing():
+    code = (
+        "from jarvis.control import task\n"
+        "env = task('HalfCheetah-v5').make(render_mode='rgb_array')\n"
+        "env.reset(seed=0)\n"
+        "try:\n"
+        "    env.render()\n"
+        "except Exception as error:\n"
+        "    print('no drawing here', error)\n"
+        "import torch\n"
+        "torch.optim.Adam([torch.zeros(1, requires_grad=True)])\n"
+        "import torch._dynamo\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_cannot_be_drawn_is_said_in_one_line(tmp_path, monkeypatch):
