@@ -686,7 +686,7 @@ plt.show()
 # neurons reaches it in one run; in the other, it comes close and then loses what it has learned.
 # With tanh units both runs reach the goal. **Two runs are enough to see the scatter, but not to
 # compare means.** In time the result is clear: a control step of PPO takes about
-# 67<!-- ratio 60% --> times as much processor time.
+# 47<!-- ratio 60% --> times as much processor time.
 #
 # Which of the two counts depends on what a control step costs. The simulator of CartPole takes
 # microseconds, so the evolution strategy can afford many control steps. A real pole takes 20 ms per
