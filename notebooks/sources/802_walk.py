@@ -686,7 +686,7 @@ plt.show()
 # neurons reaches it in one run; in the other, it comes close and then loses what it has learned.
 # With tanh units both runs reach the goal. **Two runs are enough to see the scatter, but not to
 # compare means.** In time the result is clear: a control step of PPO takes about
-# 47<!-- ratio 60% --> times as much processor time.
+# 49<!-- ratio 60% --> times as much processor time.
 #
 # Which of the two counts depends on what a control step costs. The simulator of CartPole takes
 # microseconds, so the evolution strategy can afford many control steps. A real pole takes 20 ms per
@@ -716,7 +716,7 @@ with tempfile.TemporaryDirectory() as folder:
             pictures = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(gif)]
     except RenderError as error:
         print(f"no film: {error}")
-_, axes = plt.subplots(2, 4, figsize=(8, 4.2))
+_, axes = plt.subplots(2, 4, figsize=(6, 3.2))
 for k, (ax, frame) in enumerate(zip(axes.flat, pictures[-8:], strict=True)):
     ax.imshow(frame)
     ax.axis("off")
@@ -728,7 +728,7 @@ plt.show()
 # the start.* The film shows these 2 s.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-small = [Image.fromarray(frame).resize((112, 112)).quantize(16) for frame in pictures[::2]]
+small = [Image.fromarray(frame).resize((104, 104)).quantize(16) for frame in pictures[::2]]
 buffer = io.BytesIO()
 small[0].save(buffer, "GIF", save_all=True, append_images=small[1:], duration=100, loop=0)
 words = "A film of 2 s: the body starts from a stand and runs to the right."
