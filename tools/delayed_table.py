@@ -32,7 +32,7 @@ sys.path.pop(0)
 RESULTS = ROOT / "results" / "shd_delayed"
 RUNS = ROOT / "runs" / "delayed_table"
 #: Options shared by all kinds of networks.
-RECIPE = "--hidden 240 240 --epochs 60 --dropout 0.4"
+RECIPE = "--hidden 240 240 --epochs 60 --dropout 0.4 --adaptation 0.3 --tau-adapt 100"
 #: The rows of the table: a title, and options in addition to `RECIPE`.
 KINDS = {
     "learned": ("learned delays", ""),
@@ -41,7 +41,14 @@ KINDS = {
     "abrupt": ("learned delays, no smoothing", "--smoothing 0"),
 }
 #: Variants tried on held-out speakers, by a short name: a description, and the options.
-STEPS: dict[str, tuple[str, str]] = {}
+_SHORT = "--hidden 240 240 --epochs 12 --dropout 0.4"
+STEPS: dict[str, tuple[str, str]] = {
+    "plain": ("LIF neurons, inputs as they are", f"{_SHORT} --equalise 0"),
+    "equalised": ("inputs equalised", _SHORT),
+    "blend": ("LIF neurons, half of the words blended", f"{_SHORT} --equalise 0 --blend 0.5"),
+    "adaptive": ("equalised, adaptive thresholds", f"{_SHORT} --adaptation 0.3 --tau-adapt 100"),
+    "strong": ("equalised, adaptation of 1", f"{_SHORT} --adaptation 1 --tau-adapt 100"),
+}
 
 
 def read(name: str) -> dict | None:
@@ -125,7 +132,8 @@ def make_step(name: str) -> None:
 def table() -> str:
     """Each network's test accuracy and cost, and the variants tried."""
     lines = [
-        "| two layers of 240 LIF neurons | parameters | test accuracy, % | n | spikes per word | "
+        "| two layers of 240 adaptive LIF neurons | parameters | test accuracy, % | n | "
+        "spikes per word | "
         "operations per word | training, min |",
         "|---|---|---|---|---|---|---|",
     ]

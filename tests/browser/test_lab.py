@@ -299,6 +299,7 @@ def test_a_narrow_window_keeps_everything_in_its_cell(explorers, driver, shot):
         explorer = explorers[NUMBER["code"]]
         explorer.show()
         drawn = np.zeros((8, 8))
+        explorer.push("draw")
         explorer.push("empty the sheet")
         empty = the_same_by_hand("code", explorer, drawn=drawn)
         wait(lambda: explorer.png() == empty, "an empty sheet", 20)
