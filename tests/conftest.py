@@ -1,6 +1,5 @@
 """What all tests share. Where JARVIS_REQUIRE_DATA is set, a lack of real data is a failure."""
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -32,19 +31,9 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-#: The packages of the extra `control`.
-EXTRA = ("gymnasium", "mujoco", "stable_baselines3")
-
-
-def has_gymnasium() -> bool:
-    return all(importlib.util.find_spec(name) for name in EXTRA)
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("no CUDA here")
-    if item.get_closest_marker("control") and not has_gymnasium():
-        pytest.skip("needs pip install 'jarvis-snn[control]'")
     marker = item.get_closest_marker("data")
     if marker is None:
         return
