@@ -40,7 +40,13 @@ from jarvis.control import (
     task,
 )
 from jarvis.control.runs import PolicyRun
-from jarvis.support.files import FolderInUseError, atomic_path, locked, write_between
+from jarvis.support.files import (
+    FolderInUseError,
+    atomic_path,
+    json_by_entry,
+    locked,
+    write_between,
+)
 from jarvis.training import train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -164,9 +170,7 @@ def settings_of(part: Part, neuron: str) -> list[dict[str, float]]:
     because the scale of its weights does not. "rate" is the learning rate of PPO, or the amplitude
     of STDP.
     """
-    if part.learner == "ppo":
-        return [{"rate": r, "gain": g} for r in (3e-4, 1e-3, 3e-3) for g in (1.0, 2.0)]
-    if part.learner == "rstdp":
+    if part.learner != "es":
         return [{"rate": r, "gain": g} for r in (3e-4, 1e-3, 3e-3) for g in (1.0, 2.0)]
     if part.task.id != "CartPole-v1":
         return [{"noise": s, "gain": g} for s in (0.025, 0.05, 0.1, 0.2) for g in (1.0, 2.0)]
@@ -242,9 +246,8 @@ class Study:
 
     def write(self, name: str, neuron: str, content: dict) -> None:
         path = self.results / name / f"{neuron}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
-            temporary.write_text(lines(content) + "\n", encoding="utf-8")
+            temporary.write_text(json_by_entry(content) + "\n", encoding="utf-8")
 
     def make(self, name: str, neuron: str, seeds: int | None = None) -> None:
         """Carry out the missing runs of a part and neuron, and store each."""
@@ -310,18 +313,6 @@ def _silent(line: str) -> None:
 
 def _log(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
-
-
-def lines(content: Mapping[str, Any]) -> str:
-    """JSON with one line for each key, and for each entry of a list of dicts."""
-    parts = []
-    for key, value in content.items():
-        if isinstance(value, list) and value:
-            rows = ",\n".join(f"    {json.dumps(row)}" for row in value)
-            parts.append(f"  {json.dumps(key)}: [\n{rows}\n  ]")
-        else:
-            parts.append(f"  {json.dumps(key)}: {json.dumps(value)}")
-    return "{\n" + ",\n".join(parts) + "\n}"
 
 
 def score(run: PolicyRun) -> float:

@@ -38,6 +38,7 @@ from jarvis.classroom.comparison import paired_interval
 from jarvis.spatial import evaluate_words
 from jarvis.support.downloads import MissingDataError
 from jarvis.support.files import FolderInUseError, atomic_path, locked
+from jarvis.support.files import json_by_entry as spread
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "demos"), str(ROOT / "tools")]
@@ -148,7 +149,6 @@ class Study:
 
     def write(self, name: str, content: dict) -> None:
         """Store a content as JSON in which each entry of a list fills one line."""
-        self.results.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.results / f"{name}.json") as part:
             part.write_text(spread(content) + "\n", encoding="utf-8")
 
@@ -248,18 +248,6 @@ class Study:
 
 def file_of(name: str, scale: int | None) -> str:
     return name if scale is None else f"{name}_{scale}"
-
-
-def spread(content: dict) -> str:
-    """JSON with a line for each key and for each entry of a list of dicts."""
-    lines = []
-    for key, value in content.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            rows = ",\n".join(f"    {json.dumps(row)}" for row in value)
-            lines.append(f"  {json.dumps(key)}: [\n{rows}\n  ]")
-        else:
-            lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
-    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def packed(right: np.ndarray) -> str:

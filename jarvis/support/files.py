@@ -127,6 +127,29 @@ def write_between(path: Path, start: str, end: str, text: str) -> None:
         part.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
 
 
+def json_by_entry(content: dict[str, object]) -> str:
+    """JSON with a line for each key, and for each entry of a list of dicts.
+
+    Example:
+        >>> print(json_by_entry({"budget": 5, "runs": [{"seed": 0}, {"seed": 1}]}))
+        {
+          "budget": 5,
+          "runs": [
+            {"seed": 0},
+            {"seed": 1}
+          ]
+        }
+    """
+    lines = []
+    for key, value in content.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            rows = ",\n".join(f"    {json.dumps(row)}" for row in value)
+            lines.append(f"  {json.dumps(key)}: [\n{rows}\n  ]")
+        else:
+            lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
 def write_json(target: Path, data: object) -> None:
     """Write `data` as indented JSON, completely or not at all.
 
