@@ -172,6 +172,7 @@ def _make(id: str, options: Mapping[str, Any]) -> Any:
     if options.get("render_mode") == "rgb_array" and "DISPLAY" not in os.environ:
         os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    if "render_mode" in options:
         # Mesa's drivers and Triton each bring LLVM. If Triton (which optimisers of PyTorch import)
         # is loaded after the first drawing, Python crashes; in the other order, both work.
         with suppress(ImportError):
