@@ -11,7 +11,7 @@ BROWSER_STAMP := .venv/.installed-browser
 GRADING_STAMP := .venv/.installed-grading
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lab notebooks bench format docs browser-test assignments assignments-test
+.PHONY: help install demo test test-slow lab notebooks bench format docs browser-test assignments assignments-test
 
 help: ## list all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,8 +33,12 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## train the toy network and see it learn (10 s after the installation)
 	$(BIN)/python demos/train_toy.py --epochs 10
 
-test: $(STAMP) ## run all tests: style, types, units, examples, programs, then every notebook
+test: $(STAMP) ## run the tests: style, types, units, examples, programs, then every lesson (15 min)
 	$(BIN)/python -m pytest --nbmake -n $(WORKERS) --dist loadgroup
+
+# Every neuron with every option, Triton's loops, kills and restarts, fuzzers, studies, solutions.
+test-slow: $(STAMP) ## run the tests that take long and seldom break alone, which CI runs as well (15 min)
+	$(BIN)/python -m pytest --nbmake -n $(WORKERS) --dist loadgroup -m slow
 
 lab: $(STAMP) ## open JupyterLab on the notebooks (without its prompt about news)
 	$(BIN)/jupyter lab --LabApp.news_url=None $(LAB_FLAGS) notebooks

@@ -16,7 +16,7 @@ EXTRA = ("gymnasium", "mujoco", "stable_baselines3")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what belongs together, for ``--dist loadgroup``: a file; in the suite of all neurons, a
     neuron, whose compiled loops are then made by one process only. Mark the lessons that need the
-    extra `control`."""
+    extra `control`, and the lessons with their exercises solved as slow."""
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         case = params.get("case") if item.path.name == "test_every_neuron.py" else None
@@ -24,6 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{part}"))
         if item.path.suffix == ".ipynb" and "jarvis.control" in item.path.read_text("utf-8"):
             item.add_marker(pytest.mark.control)
+        if item.path.suffix == ".ipynb" and item.path.parent.name == "solutions":
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -73,6 +73,7 @@ def test_agrees_with_the_independent_layer(options, name, steps, batch, n, seed)
     compare(layer, options, name, slope, x, dx)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, derandomize=True)
 @given(options=OPTIONS, steps=st.integers(1, 10), n=st.integers(1, 3), seed=st.integers(0, 1000))
 def test_recurrent_agrees_with_the_independent_layer(options, steps, n, seed):

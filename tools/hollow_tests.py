@@ -151,7 +151,8 @@ def hollow_tests(file: Path, only: set[str] | None = None) -> Iterator[tuple[str
                 if change:
                     replace(functions[name])
                 passed = _Passed(theirs)
-                pytest.main([str(file), "-q", "-p", "no:cacheprovider"], plugins=[passed])
+                flags = ["-q", "-p", "no:cacheprovider", "-m", "not bench"]
+                pytest.main([str(file), *flags], plugins=[passed])
                 return "\n".join(sorted(passed.names))
 
             return in_a_child(work, LIMIT)

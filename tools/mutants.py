@@ -704,7 +704,7 @@ class Workshop:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         with (scratch / "output").open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not bench",
                  "--hypothesis-seed=0", f"@{listed}"],
                 cwd=self.tree, env=env, stdout=output, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, start_new_session=True,

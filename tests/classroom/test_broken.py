@@ -32,6 +32,7 @@ def problems(model, batch):
     return " ".join(diagnose(model, batch).problems)
 
 
+@pytest.mark.slow
 def test_all_neurons_fire_at_all_steps():
     model = broken.drawn_reader()
     assert "neurons.0: saturated" in problems(model, digits())
@@ -40,6 +41,7 @@ def test_all_neurons_fire_at_all_steps():
     assert evaluate(model, datasets.digits("test"), encode)["acc"] < 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_spikes_fade_from_layer_to_layer(seed):
     x, y = digits()
@@ -130,6 +132,7 @@ def test_a_rate_cannot_read_first_spikes():
     assert evaluate(model, datasets.toy("test"), first_spikes)["acc"] < 0.6
 
 
+@pytest.mark.slow
 def test_the_gradient_explodes():
     x = broken.rows(DATA.inputs[:64])
     assert x.shape == (80, 64, 8)
@@ -140,6 +143,7 @@ def test_the_gradient_explodes():
         fit(broken.RowReader(), DATA, epochs=1, encode=broken.rows, **QUIET)
 
 
+@pytest.mark.slow
 def test_maps_starve():
     events, layer = broken.retina(DATA.inputs), broken.stroke_finder()
     for _ in range(2):

@@ -158,6 +158,7 @@ def positions(control, n: int = 5) -> list:
     return [type(control.value)(round(v / control.step) * control.step) for v in values]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_slider_moves_the_figure_and_none_fails(name):
     explorer = MAKERS[name]()
@@ -281,6 +282,7 @@ def test_an_unknown_setting_is_named():
         widgets.surrogate(slope=3)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow():
     explorer = widgets.stdp()
     weight = explorer.controls["weight"]
@@ -444,6 +446,7 @@ def test_a_fault_under_the_pointer_is_shown_and_the_page_is_answered(monkeypatch
     assert len(answers) == 2  # without an answer the page would send nothing more
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_strokes():
     explorer = widgets.code(drawn=np.zeros((8, 8)))
     (pen,) = row_of(explorer, "ToggleButtons")

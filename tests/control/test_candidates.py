@@ -73,7 +73,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+#: Each case compiles a loop of its own.
+QUICK = ("lif", "two layers, two traces", "tanh")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES],
+)
 def test_it_is_the_definition(case):
     policy = Policy(3, FORCES, **{"hidden": (7,), **CASES[case]})
     candidates = several(policy)

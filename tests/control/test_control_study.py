@@ -11,7 +11,7 @@ from conftest import ROOT
 from tools import control_study
 from tools.control_study import PARTS, Study, best, improvement, interval, matched, operations
 
-pytestmark = pytest.mark.control
+pytestmark = [pytest.mark.control, pytest.mark.slow]
 
 KEPT = [
     (name, neuron)

@@ -209,6 +209,7 @@ def test_no_episode_serves_two_purposes():
     assert min(choice) >= 1 << 31  # training draws below
 
 
+@pytest.mark.slow
 @needs_gloo
 def test_two_processes_of_torchrun_do_what_one_does(tmp_path):
     together(__file__, str(tmp_path))

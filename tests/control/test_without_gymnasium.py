@@ -68,6 +68,7 @@ def test_the_program_says_it_in_one_line_with_status_2():
     assert line.startswith("train_control.py: jarvis.control needs gymnasium: pip install")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", LESSONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_lesson_says_it_in_its_first_cell(source):
     first = next(cell for cell in jupytext.read(source).cells if cell.cell_type == "code")

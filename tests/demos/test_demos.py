@@ -123,6 +123,7 @@ def test_an_output_that_cannot_be_written(tmp_path):
     assert len(run.stderr.splitlines()) == 1, run.stderr
 
 
+@pytest.mark.slow
 def test_killed_interrupted_and_resumed_ends_with_the_same_weights(tmp_path):
     options = ["--epochs", "6", "--hidden", "32", "--batch-size", "16", "--timesteps", "10"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -154,6 +155,7 @@ def test_killed_interrupted_and_resumed_ends_with_the_same_weights(tmp_path):
         assert {**x, "seconds": 0} == {**y, "seconds": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [

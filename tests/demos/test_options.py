@@ -119,6 +119,7 @@ def test_seeds_of_many_digits_work_or_are_refused(name, here, capsys, monkeypatc
         refused(name, *FAST[name], f"--seed={value}", capsys=capsys, says="--seed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train_toy", "train_spatial", "train_spikeseg"])
 def test_a_run_with_a_seed_of_fourteen_digits(name, here, capsys):
     done = run(name, *FAST[name], "--seed", "20000000000000", capsys=capsys)
@@ -334,6 +335,7 @@ def test_a_folder_that_another_program_writes_to_is_refused(name, here, stdp, ca
     assert not (folder / ".lock").exists()
 
 
+@pytest.mark.slow
 def test_two_programs_at_once_and_a_kill(here):
     """The second is refused; after the first is killed, its run is resumed, and no file is left."""
     options = ["--epochs", "500", *FAST["train_toy"][2:], "--output", "run"]

@@ -54,6 +54,7 @@ def test_it_learns_and_goes_on_as_if_it_had_never_stopped(features, tmp_path):
     assert "belongs to another run" in other.stderr
 
 
+@pytest.mark.slow
 def test_an_interruption_is_one_line_and_leaves_the_last_epoch(features, tmp_path):
     options = [features, "--epochs", "100000", "--output", str(tmp_path)]
     with subprocess.Popen(

@@ -59,6 +59,7 @@ def test_the_test_words_are_used_once_and_only_if_asked_for(tmp_path, trained):
     assert "test part" in metrics["data"]["test"]
 
 
+@pytest.mark.slow
 def test_resumed_ends_with_the_same_weights(tmp_path, trained):
     options = [*SMALL, "--blend", "0.3", "--stretch", "0.1"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"

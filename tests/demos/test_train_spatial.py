@@ -407,6 +407,7 @@ def test_the_seeds_command_line(tmp_path, monkeypatch, capsys):
     assert parser.parse_args(["--load-limit-test=7"]).load_limit_test == 7
 
 
+@pytest.mark.slow
 def test_what_the_networks_options_do():
     base, train = built("--net", "2", "--start_rate", "30")
     assert train.grid.dt == 2.0
@@ -531,6 +532,7 @@ LEARNING = """--tgtfreq 90; --population_freq; --rate_weight 0; --delaygradscale
 --feedforward; --feedforward --sparse 0.3"""
 
 
+@pytest.mark.slow
 def test_every_option_of_learning_changes_what_is_learnt(tmp_path, monkeypatch, capsys):
     base = [*SMALL, "--load_limit", "40", "--net", "2", "--nepochs", "1", "--rate_weight", "1e-3",
             "--batch_size", "8", "--lr", "0.01", "--warmup", "2", "--force",
@@ -663,6 +665,7 @@ def test_what_the_library_warns_of_is_one_line(tmp_path, monkeypatch, capsys):
     assert shown.err == ""
 
 
+@pytest.mark.slow
 def test_killed_and_reloaded_ends_with_the_same_weights(tmp_path, monkeypatch):
     options = [*SMALL, "--net", "3e0.2", "--nepochs", "6", "--blend", "0.3"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -686,6 +689,7 @@ def test_killed_and_reloaded_ends_with_the_same_weights(tmp_path, monkeypatch):
         assert {**x, "seconds": 0} == {**y, "seconds": 0}
 
 
+@pytest.mark.slow
 @needs_gloo
 def test_two_processes_do_what_one_does(tmp_path, monkeypatch, capsys):
     # 72 words are 14 batches of 5, and one of 2; 71 would leave a rank without a word

@@ -221,6 +221,7 @@ def test_bad_options_are_one_line_and_status_2(name, tmp_path):
         assert says in line, (bad, line)
 
 
+@pytest.mark.slow
 def test_interrupted_from_outside_and_resumed_ends_with_the_same_weights(demos, tmp_path, capsys):
     train, _ = demos
     config = tmp_path / "c.yaml"

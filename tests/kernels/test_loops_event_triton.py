@@ -13,12 +13,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning"
 CASES = [("lif", 0.0), ("euler", 0.3), ("adex", 0.0), ("adex", 0.3), ("euler adex", 0.0)]
 
 
+@pytest.mark.slow
 @outside
 def test_by_the_interpreter():
     """All tests of this file again, in a process where Triton interprets its kernels."""
     assert f"{len(CASES) + 6} passed" in by_the_interpreter(__file__)
 
 
+@pytest.mark.slow
 @compiled
 @pytest.mark.parametrize("name", NEURONS)
 @pytest.mark.parametrize("real", ["fp32", "fp64"])

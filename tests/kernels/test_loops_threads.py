@@ -211,6 +211,7 @@ LOADER = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_data_loader_workers(method, tmp_path):
     """In a process of its own: once autograd has started threads, as an earlier test may have
@@ -279,6 +280,7 @@ def wanted() -> list[str]:
     return [str(spikes.sum().item()), str(round(x.grad.sum().item(), 6))]
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_then_a_cached_start_then_spoiled_files(tmp_path):
     chosen = {"NUMBA_CACHE_DIR": str(tmp_path / "chosen")}  # the user's choice of a folder holds
     together = [program(tmp_path, **chosen), program(tmp_path, **chosen)]

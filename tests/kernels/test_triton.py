@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from register import CASES, Case
+from register import CASES, Case, sampled
 from triton_runs import DEVICES, ON_CUDA, by_the_interpreter, compiled, outside
 
 from jarvis import AdExLayer, LIFLayer
@@ -25,7 +25,7 @@ SUITE = Path(__file__).parents[1] / "neurons" / "test_every_neuron.py"
 
 
 # Lanes beyond the last neuron compute 0 / 0, which numpy, and so the interpreter, warns of.
-QUIET = ("-W", "ignore::RuntimeWarning")
+FLAGS = ("-m", "not bench", "-W", "ignore::RuntimeWarning")  # slow tests, too
 
 
 #: What the interpreter, which is slow, runs: each neuron forward and backward, and the rest of the
@@ -38,7 +38,18 @@ ONLY = (
 
 def run_suite(device: str, *more: str, **env: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", str(SUITE), "-q", "-p", "no:cacheprovider", *QUIET, *more],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            str(SUITE),
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *ALL,
+            *QUIET,
+            *more,
+        ],
         env=os.environ | dict(JARVIS_SUITE_BACKEND="triton", JARVIS_SUITE_DEVICE=device) | env,
         cwd=SUITE.parents[2],
         capture_output=True,
@@ -49,6 +60,7 @@ def run_suite(device: str, *more: str, **env: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @outside
 @pytest.mark.timeout(1500)
 def test_suite_by_the_interpreter():
@@ -67,6 +79,7 @@ def test_suite_on_the_gpu():
     assert "passed" in out
 
 
+@pytest.mark.slow
 @outside
 def test_the_rest_by_the_interpreter():
     """The tests of this file that need a device, in a process where Triton interprets."""
@@ -87,7 +100,7 @@ def kernels(case: Case, record: bool, recurrent: bool):
 
 @compiled
 @pytest.mark.parametrize("storage", ["fp32", "bf16", "fp64"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled(CASES), ids=lambda case: case.name)
 def test_compiles_for_a_gpu_that_is_not_here(case, storage):
     """The interpreter forgives what the compiler does not. ptxas comes with Triton."""
     triton = pytest.importorskip("triton")

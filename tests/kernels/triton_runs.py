@@ -21,7 +21,7 @@ def by_the_interpreter(file: str) -> str:
     """All tests of `file`, in a process where Triton interprets its kernels: what pytest said."""
     pytest.importorskip("triton")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", file, "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", file, "-q", "-p", "no:cacheprovider", "-m", "not bench"],
         env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
         cwd=Path(__file__).parents[2],
         capture_output=True,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -272,3 +273,17 @@ OTHER_CASES = [
     ),
 ]
 CASES = LIF_CASES + OTHER_CASES
+
+#: Neurons that `make test` tries in full: the plainest, the one with every option, and one with two
+#: variables. Of the others it compares the loop with the step, and leaves the rest to
+#: `make test-slow`: each test compiles loops of its own for each of them.
+IN_FULL = ("LIF", "LIF none, all", "AdEx")
+
+
+def marks_of(case: Case) -> list[pytest.MarkDecorator]:
+    return [] if case.name in IN_FULL else [pytest.mark.slow]
+
+
+def sampled(cases: list[Case]) -> list[Any]:
+    """The cases as parameters of a test; those that are not `IN_FULL` are slow."""
+    return [pytest.param(case, marks=marks_of(case)) for case in cases]

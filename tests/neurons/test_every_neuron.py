@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from register import CASES, F64, LIF_CASES, Case
+from register import CASES, F64, LIF_CASES, Case, marks_of, sampled
 from torch import Tensor
 
 from jarvis import SurrogateSpike
@@ -28,8 +28,8 @@ def ids(case: Case) -> str:
 #: loop that a test needs beyond those of the first test costs seconds of compilation.
 KINDS = list({case.neuron().step: case for case in reversed(CASES)}.values())[::-1]
 
-every = pytest.mark.parametrize("case", CASES, ids=ids)
-kinds = pytest.mark.parametrize("case", KINDS, ids=ids)
+every = pytest.mark.parametrize("case", sampled(CASES), ids=ids)
+kinds = pytest.mark.parametrize("case", sampled(KINDS), ids=ids)
 
 
 def run(case: Case, layer: SpikingLayer, xs: list[Tensor], state: Any = None, seed: int = 0, **kw):
@@ -106,7 +106,7 @@ def fires(case: Case, result) -> bool:
     return bool((result[0]["spikes"] != 0).any())
 
 
-@every
+@pytest.mark.parametrize("case", CASES, ids=ids)
 def test_loop_is_the_step(case):
     want, got = both(case, case.inputs())
     assert fires(case, want), NEVER
@@ -137,7 +137,7 @@ def test_trace_and_its_gradient(case):
 
 
 @pytest.mark.parametrize("per_neuron", [False, True], ids=["one value", "per neuron"])
-@pytest.mark.parametrize("case", [case for case in CASES if case.learnable], ids=ids)
+@pytest.mark.parametrize("case", sampled([case for case in CASES if case.learnable]), ids=ids)
 def test_learned_parameters(case, per_neuron):
     neuron = case.neuron()
     if per_neuron:
@@ -165,7 +165,8 @@ def test_parameters_of_any_shape_that_fits(shape):
 
 @pytest.mark.parametrize(
     ("case", "self_connections"),
-    [(case, True) for case in KINDS] + [(case, False) for case in CASES[:12:3]],
+    [pytest.param(case, True, marks=marks_of(case)) for case in KINDS]
+    + [pytest.param(case, False, marks=marks_of(case)) for case in CASES[:12:3]],
     ids=lambda given: given.name if isinstance(given, Case) else f"itself {given}",
 )
 def test_recurrence(case, self_connections):
@@ -180,7 +181,7 @@ def test_recurrence(case, self_connections):
         assert bool((weight.diagonal() != 0).any()) == self_connections
 
 
-@pytest.mark.parametrize("case", [CASES[0], CASES[9], CASES[13], CASES[15]], ids=ids)
+@pytest.mark.parametrize("case", sampled([CASES[0], CASES[9], CASES[13], CASES[15]]), ids=ids)
 def test_recurrence_with_learned_parameters(case):
     n = case.shape[-1]
     want, got = both(

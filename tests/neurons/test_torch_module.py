@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 import torch
-from register import CASES, F64, LIF_CASES
+from register import CASES, F64, LIF_CASES, sampled
 
 from jarvis import LIFLayer, RecurrentLIFLayer
 from jarvis.adex import NormalisedAdExLayer
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 
 SINGLE = [case for case in CASES if case.neuron().inputs is None]
 single = pytest.mark.parametrize("case", SINGLE, ids=lambda case: case.name)
-some = pytest.mark.parametrize("case", SINGLE[::5], ids=lambda case: case.name)
+some = pytest.mark.parametrize("case", sampled(SINGLE[::5]), ids=lambda case: case.name)
 
 
 def layer_of(case, backend="auto", **options) -> SpikingLayer:

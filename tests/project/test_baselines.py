@@ -229,6 +229,7 @@ def test_a_network_learns_and_its_read_out_is_counted_apart(tmp_path):
     assert (found.parameters, found.without_readout) == (5 * 8 + 9 * 2, 5 * 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", tool.TRIED)
 def test_each_network_on_words_learns(kind):
     train, test = words("train", 240), words("test", 60)
@@ -266,6 +267,7 @@ def test_recurrence_and_adaptation_are_what_the_kinds_differ_in():
     assert all(layer.params.dt == tool.DT for layer in layers.values())
 
 
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     train, test = words("train", 96), words("test", 20)
     net, setting = tool.WordNetwork("lif", 8, 70), tool.TRIED["lif"][0]

@@ -1,7 +1,7 @@
 """The benchmarks run, compare before they time, and write what they say they write.
 
 What measures for more than a moment is marked `bench`: `make bench` tries it before it measures,
-`make test` leaves it out. Here the fewest rows run, in tiny shapes, and the rest is arithmetic.
+`make test` leaves it out. The fewest rows run here, in tiny shapes, and the rest is arithmetic.
 """
 
 import json
@@ -87,6 +87,7 @@ def check_report(rows, folder, printed):
     return data
 
 
+@pytest.mark.slow
 def test_quick_run_writes_its_report(tmp_path, capsys):
     threads = torch.get_num_threads()
     assert quick("--rows", *FEW, "--output", str(tmp_path)) == 0
@@ -108,6 +109,7 @@ def test_quick_run_of_every_row(tmp_path, capsys):
     assert data["scaling"].keys() == {"T", "B", "N"}
 
 
+@pytest.mark.slow
 def test_every_row_agrees_and_runs():
     """As `test_quick_run_of_every_row`, but built and called once in place of timed."""
     rows = [make() for make in program._rows(program.GROUPS, True, None, "not here")]
@@ -131,6 +133,7 @@ def test_without_ipywidgets_the_explorers_are_a_skipped_line(tmp_path, monkeypat
     assert "pip install 'jarvis-snn[lab]'" in found["skipped"]
 
 
+@pytest.mark.slow
 def test_an_explorer_with_an_error_fails_the_run(monkeypatch, capsys):
     row = {"compute_ms": 1.0, "redraw_ms": 250.0, "growth_mb": 0.1, "moves": 1000}
     bars = {"compute_ms": 10.0, "redraw_ms": 200.0, "growth_mb": 5.0}
@@ -182,6 +185,7 @@ def by_hand_and_by_step() -> list:
     return [*lifs, adexes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_loops_by_hand_are_the_steps(threads, monkeypatch):
     """In float64, with all their options: no loop of the library takes part."""
@@ -234,6 +238,7 @@ def test_nan_is_no_agreement():
         agree(lambda dtype: lambda x: LIFLayer(tau=TAU)(x)[0] * float("nan"))
 
 
+@pytest.mark.slow
 def test_a_wrong_peer_is_not_timed_and_fails_the_run(monkeypatch, capsys):
     broken = peers.Peer("broken", "torch", wrong(threshold=0.9), {})
     kept = [peer for peer in peers.PEERS if peer.module != "torch"]
@@ -256,6 +261,7 @@ def test_a_peer_with_another_interface_is_skipped():
     assert found["bars"] == [{"text": "faster", "bound": 2, "at_least": True}]
 
 
+@pytest.mark.slow
 def test_interleaved_minimum():
     order = []
     first, warm = [0.1], [0.1]
@@ -323,6 +329,7 @@ def test_the_page_shows_the_results_in_the_repository(tmp_path):
     assert (tmp_path / "scaling.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_growth_of_a_spatial_networks_step(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(growth, "spoken", lambda: datasets.shd_like("train", n=8, n_events=200))
     monkeypatch.setattr(growth, "RESULTS", tmp_path / "kept.json")
@@ -347,6 +354,7 @@ def test_growth_of_a_spatial_networks_step(tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[-1]).keys() == growth.SIZES.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the memory from /proc")
 def test_when_zeros_pay(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sparse, "PICTURE", tmp_path / "kept.png")

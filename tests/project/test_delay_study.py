@@ -144,6 +144,7 @@ def test_jobs_come_seed_by_seed():
 # ------------------------------------------------------------------------------ a tiny study
 
 
+@pytest.mark.slow
 def test_a_tiny_study(tmp_path, monkeypatch):
     """Frozen delays stay, learned ones move; what is kept is what a checkpoint says."""
     study = Study(tmp_path / "results", tmp_path / "runs", tiny=True)

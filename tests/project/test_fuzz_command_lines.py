@@ -10,7 +10,10 @@ import pytest
 from conftest import ROOT
 
 FUZZ = ROOT / "tools" / "fuzz"
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the fuzzers fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the fuzzers fork"),
+    pytest.mark.slow,
+]
 
 
 def fuzz(name: str, *arguments: str) -> str:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the fuzzers fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the fuzzers fork"),
+    pytest.mark.slow,
+]
 
 
 def fuzz(name: str, *arguments: str) -> subprocess.CompletedProcess:

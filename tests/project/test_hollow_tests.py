@@ -4,6 +4,8 @@ import pytest
 
 from tools.hollow_tests import emptied, hollow_tests, main
 
+pytestmark = pytest.mark.slow
+
 FILE = """
 import pytest, torch
 from jarvis import ttfs_encode, seeded

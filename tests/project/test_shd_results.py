@@ -104,6 +104,7 @@ def test_time_grows_as_the_plot_shows():
     assert -1.2 < growth["dt_slope"] < 0
 
 
+@pytest.mark.slow
 @pytest.mark.data("SHD")
 def test_the_shortest_run_is_met_again(tmp_path):
     if "rebuilt" not in datasets.shd("test", check=False).source:

@@ -134,6 +134,7 @@ LIMITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_times_and_gradients_approach_the_network_without_a_grid(name):
     """The median of nine networks: one alone jumps where an arrival and a reset change order."""

@@ -117,6 +117,7 @@ def _in_one_thread():
     return tuple(both(*problem(steps=4000, events=3000), NEURONS["lif"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_change_no_spike(threads):
     (reference, g), *_ = _in_one_thread()

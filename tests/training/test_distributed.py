@@ -58,6 +58,7 @@ def test_two_processes_do_what_one_does(tmp_path, monkeypatch, capsys):
     }
 
 
+@pytest.mark.slow
 @needs_gloo
 def test_interrupted_together_and_finished_alone(tmp_path, monkeypatch, capsys):
     options = [*UNEVEN, "--epochs", "15", "--output", str(tmp_path)]
@@ -79,6 +80,7 @@ def test_interrupted_together_and_finished_alone(tmp_path, monkeypatch, capsys):
     assert float(re.findall(r"^test_acc=(\S+)", output, re.MULTILINE)[0]) > 0.8
 
 
+@pytest.mark.slow
 @needs_gloo
 def test_what_happens_to_one_happens_to_all(tmp_path):
     assert sorted(together(__file__, str(tmp_path)).split()) == ["rank0", "rank1"]
