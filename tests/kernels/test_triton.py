@@ -38,18 +38,7 @@ ONLY = (
 
 def run_suite(device: str, *more: str, **env: str) -> str:
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            str(SUITE),
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            *ALL,
-            *QUIET,
-            *more,
-        ],
+        [sys.executable, "-m", "pytest", str(SUITE), "-q", "-p", "no:cacheprovider", *FLAGS, *more],
         env=os.environ | dict(JARVIS_SUITE_BACKEND="triton", JARVIS_SUITE_DEVICE=device) | env,
         cwd=SUITE.parents[2],
         capture_output=True,
