@@ -15,7 +15,11 @@ sys.path.insert(0, str(ROOT / "tests" / "neurons"))
 from register import CASES
 
 every = pytest.mark.parametrize("name", ZOO)
-each_trainable = pytest.mark.parametrize("name", trainable())
+#: Each neuron compiles loops of its own; those of the others are tried by `make test-slow`.
+QUICK = ("lif", "alif", "adex")
+each_trainable = pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in trainable()]
+)
 
 
 @every
@@ -61,6 +65,7 @@ def test_in_a_hidden_layer_it_fires_and_passes_a_gradient_on(name):
     assert reached > 0.3, f"only {reached:.0%} of the neurons have a gradient"
 
 
+@pytest.mark.slow
 @each_trainable
 def test_diagnose_knows_it(name):
     torch.manual_seed(0)

@@ -60,6 +60,7 @@ def test_a_deep_reader_has_the_layers_asked_for():
         broken.DeepReader(n_layers=2)
 
 
+@pytest.mark.slow
 def test_a_surrogate_overflows():
     x, y = digits()
     model = broken.belled_reader()
@@ -74,6 +75,7 @@ def test_a_surrogate_overflows():
         fit(broken.belled_reader(), DATA, epochs=1, encode=encode, **QUIET)
 
 
+@pytest.mark.slow
 def test_scores_depend_on_the_batch_in_training_mode():
     net, (x, _) = broken.NormedReader(), digits()
     fit(net, DATA, epochs=2, encode=encode, **QUIET)

@@ -75,6 +75,7 @@ def test_a_network_woken_by_its_weights_is_right():
         assert check.wake(wake, seed=seed)
 
 
+@pytest.mark.slow
 def test_other_right_answers():
     normal = lambda n, m, g: torch.randn((n, m), generator=g) / math.sqrt(m)  # noqa: E731
     assert check.draw_weights(lambda *given: normal(*given), seed=0)

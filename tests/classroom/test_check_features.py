@@ -226,6 +226,7 @@ def test_wait_long_enough(answer, words):
     told(check.wait_long_enough, answer, words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

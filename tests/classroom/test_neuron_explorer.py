@@ -20,6 +20,7 @@ from jarvis.zoo import ZOO
 every = pytest.mark.parametrize("name", ZOO)
 
 
+@pytest.mark.slow
 @every
 def test_it_shows_the_neuron_of_the_zoo(name):
     view = compute_neuron(NeuronSettings(name=name))
@@ -34,6 +35,7 @@ def test_it_shows_the_neuron_of_the_zoo(name):
     assert view.rates.shape == view.drives.shape
 
 
+@pytest.mark.slow
 @every
 def test_its_figure_is_the_static_twin(name):
     figure = draw_neuron(name)

@@ -137,6 +137,7 @@ def test_stdp_stops_at_a_hard_bound():
     assert view.window.max() == pytest.approx(PairSTDP(a_plus=0.2).a_plus)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SURROGATES)
 def test_surrogate_curves_are_trainings(shape):
     view = compute_surrogate(SurrogateSettings(shape=shape, slope=4.0))

@@ -111,6 +111,7 @@ def made(budget: int, folder=None, resume=None, **options) -> RewardRun:
     return run
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
     whole = made(900)
     made(300, tmp_path)

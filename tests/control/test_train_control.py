@@ -69,6 +69,7 @@ def test_it_trains_tests_draws_and_goes_on(tmp_path, capsys):
     assert "holds a run already" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["rstdp", "ppo"])
 def test_other_learners_are_saved_and_resumed(learner, tmp_path, capsys):
     options = ["--learner", learner, "--hidden", "6", "--episodes", "2", "--test-episodes", "2",

@@ -31,6 +31,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_everything_can_be_imported_and_a_policy_needs_no_gymnasium():
     done = python(
         "import numpy as np\n"
@@ -82,7 +83,17 @@ def test_the_lessons_are_skipped():
     folder = ROOT / "notebooks"
     sources = [path.relative_to(folder / "sources").with_suffix(".ipynb") for path in LESSONS]
     notebooks = [str(folder / path) for path in sources]
-    options = ["--nbmake", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs", *notebooks]
+    options = [
+        "--nbmake",
+        "-m",
+        "not bench",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-rs",
+        *notebooks,
+    ]
     done = python(f"import pytest\nsys.exit(pytest.main({options}))")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(notebooks)} skipped" in done.stdout

@@ -188,6 +188,7 @@ def test_a_run_of_lif_neurons_is_as_it_was_before_there_was_a_choice(tmp_path):
     assert arguments["surrogate"] == "fast_sigmoid"
 
 
+@pytest.mark.slow
 @pytest.mark.data("MNIST/raw")
 @pytest.mark.parametrize("arch", ["mlp", "conv"])
 def test_a_step_on_real_mnist(arch, tmp_path):

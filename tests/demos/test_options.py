@@ -310,6 +310,7 @@ def test_runs_of_the_same_second_get_folders_of_their_own(here, capsys):
     assert names == ["x", "x_2", "x_3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in FAST if n != "evaluate_spikeseg"])
 def test_a_folder_that_another_program_writes_to_is_refused(name, here, stdp, capsys):
     """Another thread stands for the other program."""

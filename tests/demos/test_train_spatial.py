@@ -656,6 +656,7 @@ def test_the_debugger_starts_where_a_defect_is(monkeypatch, capsys, tmp_path):
     assert "TypeError" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("always::UserWarning")
 def test_what_the_library_warns_of_is_one_line(tmp_path, monkeypatch, capsys):
     options = [*SMALL, "--adex", "--dt", "4", "--nepochs", "1", "--ifactor", "0.1"]

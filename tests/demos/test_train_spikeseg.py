@@ -141,6 +141,7 @@ def test_a_folder_of_pictures(demos, tmp_path, capsys):
     assert float(dict(re.findall(r"^(\w+)=([\d.]+)", said, re.M))["accuracy"]) > 0.8
 
 
+@pytest.mark.slow
 def test_satellites_are_found_told_apart_and_drawn(demos, tmp_path, capsys):
     train, evaluate = demos
     run(train, capsys, "--dataset", "satellites", "-o", str(tmp_path), "-n", "s")

@@ -70,7 +70,11 @@ def pair(params=None, **options):
 
 
 @pytest.mark.parametrize(
-    ("surrogate", "detach"), list(itertools.product(SURROGATES, (True, False)))
+    ("surrogate", "detach"),
+    [
+        pytest.param(*pair, marks=() if pair == ("arctan", True) else pytest.mark.slow)
+        for pair in itertools.product(SURROGATES, (True, False))
+    ],
 )
 def test_the_loop_is_the_step(surrogate, detach):
     x, state = sample()

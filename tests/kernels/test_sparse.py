@@ -195,6 +195,7 @@ def test_infinite_weights_reach_what_is_active_only():
         assert over_time(module, x)[0, 0].isnan().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "shape"),
     [(lambda: nn.Linear(12, 5), (4, 3, 12)), (lambda: nn.Conv2d(2, 3, 3), (2, 3, 2, 6, 6))],
@@ -614,6 +615,7 @@ def two_layers(mode: str, surrogate, options: dict):
     return [p.grad for p in parameters], products
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(o) or "plain")
 @pytest.mark.parametrize("slope", [1.0, 5.0])
 def test_where_a_triangle_is_zero_no_gradient_is_needed(options, slope):

@@ -275,8 +275,8 @@ OTHER_CASES = [
 CASES = LIF_CASES + OTHER_CASES
 
 #: Neurons that `make test` tries in full: the plainest, the one with every option, and one with two
-#: variables. Of the others it compares the loop with the step, and leaves the rest to
-#: `make test-slow`: each test compiles loops of its own for each of them.
+#: variables. Of each other kind, it compares the loop with the step once, and leaves the rest to
+#: `make test-slow`: each test compiles loops of its own for each case.
 IN_FULL = ("LIF", "LIF none, all", "AdEx")
 
 
@@ -284,6 +284,9 @@ def marks_of(case: Case) -> list[pytest.MarkDecorator]:
     return [] if case.name in IN_FULL else [pytest.mark.slow]
 
 
-def sampled(cases: list[Case]) -> list[Any]:
-    """The cases as parameters of a test; those that are not `IN_FULL` are slow."""
-    return [pytest.param(case, marks=marks_of(case)) for case in cases]
+def sampled(cases: list[Case], quick: list[Case] | None = None) -> list[Any]:
+    """The cases as parameters of a test; those neither `IN_FULL` nor in `quick` are slow."""
+    return [
+        pytest.param(case, marks=[] if quick and case in quick else marks_of(case))
+        for case in cases
+    ]

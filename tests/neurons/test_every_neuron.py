@@ -106,7 +106,7 @@ def fires(case: Case, result) -> bool:
     return bool((result[0]["spikes"] != 0).any())
 
 
-@pytest.mark.parametrize("case", CASES, ids=ids)
+@pytest.mark.parametrize("case", sampled(CASES, KINDS), ids=ids)
 def test_loop_is_the_step(case):
     want, got = both(case, case.inputs())
     assert fires(case, want), NEVER
@@ -268,6 +268,7 @@ def test_float32(case):
             torch.testing.assert_close(got[1][name], value, rtol=1e-3, atol=2e-4 * size, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("detach", [True, False])
 @pytest.mark.parametrize("case", [CASES[1], CASES[13]], ids=ids)

@@ -17,7 +17,7 @@ from jarvis.neurons import SpikingLayer, detached
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 
 SINGLE = [case for case in CASES if case.neuron().inputs is None]
-single = pytest.mark.parametrize("case", SINGLE, ids=lambda case: case.name)
+single = pytest.mark.parametrize("case", sampled(SINGLE), ids=lambda case: case.name)
 some = pytest.mark.parametrize("case", sampled(SINGLE[::5]), ids=lambda case: case.name)
 
 

@@ -32,6 +32,7 @@ def test_imports_point_one_way(house):
     assert house.private_across() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "finds"),
     [

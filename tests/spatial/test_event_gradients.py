@@ -173,6 +173,7 @@ def test_the_first_spike_in_closed_form(w):
         assert found.item() == pytest.approx(by_w, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "apart", "bias"), [("lif", 1e-4, 1e-3), ("adex", 0.2, 0.12)])
 @pytest.mark.parametrize("dt", [0.5, 0.1])
 def test_a_coarse_grid_is_right_on_average(name, dt, apart, bias):

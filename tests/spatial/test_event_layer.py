@@ -37,7 +37,7 @@ def one(events, matrices, neuron, backend, **options):
     return out, torch.autograd.grad(loss, given)
 
 
-@pytest.mark.parametrize("damping", [0.0, 0.3])
+@pytest.mark.parametrize("damping", [0.0, pytest.param(0.3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NEURONS)
 def test_the_loop_is_the_definition(name, damping):
     events, matrices = problem()
@@ -52,6 +52,7 @@ def test_the_loop_is_the_definition(name, damping):
         torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-9 * x.abs().max().item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lif", "adex"])
 def test_the_loop_is_the_definition_in_float32(name):
     events, matrices = problem(torch.float32)

@@ -34,6 +34,7 @@ def numbers(output: str) -> list[tuple[str, float]]:
     return [(name, float(x)) for name, x in re.findall(r"(\w+)=(\d+(?:\.\d+)?)", output)]
 
 
+@pytest.mark.slow
 @needs_gloo
 def test_two_processes_do_what_one_does(tmp_path, monkeypatch, capsys):
     options = [*UNEVEN, "--encoding", "poisson", "--epochs", "2"]
