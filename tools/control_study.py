@@ -91,7 +91,7 @@ class Part:
         every: updates between two evaluations.
         episodes: number of episodes in an evaluation.
         test: number of new episodes after training.
-        options: options of the policies.
+        options: options of the policies; "tau_trace" in control steps.
         sizes_of: the part to whose LIF network the number of synaptic operations is matched, by the
             number of neurons; None: 32 neurons.
         changes: by name, changes of the task in which the trained policies are tested, too.
@@ -120,24 +120,26 @@ HIDDEN = 32
 POLE = {"noise": {"noise": 0.05}, "delay": {"delay": 1}, "mass": {"mass": 3.0}}
 BODY = {"noise": {"noise": 0.1}, "delay": {"delay": 1}, "mass": {"mass": 1.5}}
 BLIND = task("CartPole-v1", hide_velocities=True)
-#: Two time constants of the read-out: their difference shows how the input changes.
-SLOW = {"tau_trace": (4.5, 45.0)}
+#: Time constants of the read-out, in control steps: their difference shows how the input changes.
+TWO_TRACES = (0.5, 2.5)
+#: Steps that spiking neurons take in a control step, where the code has to be finer than usual.
+FINE = {"steps": 10}
 PARTS: dict[str, Part] = {
     "pole": Part(
         "CartPole, evolution", task("CartPole-v1"), ALL, 50_000, changes=POLE, target=475.0
     ),
     "blind": Part(
         "CartPole without velocities, evolution, recurrent", BLIND, (*ALL[1:],), 300_000,
-        options={"recurrent": True}, changes=POLE, target=475.0,
+        options=FINE | {"recurrent": True}, changes=POLE, target=475.0,
     ),
     "blind_forward": Part(
         "CartPole without velocities, evolution, feed-forward", BLIND, ALL, 300_000,
-        options=SLOW, target=475.0,
+        options=FINE | {"tau_trace": TWO_TRACES}, target=475.0,
     ),
     "blind_equal": Part(
         "CartPole without velocities, evolution, recurrent, equal operations", BLIND,
-        (*ALL[1:],), 300_000, found_in="blind", options={"recurrent": True}, sizes_of="blind",
-        target=475.0,
+        (*ALL[1:],), 300_000, found_in="blind", options=FINE | {"recurrent": True},
+        sizes_of="blind", target=475.0,
     ),
     "pole_ppo": Part(
         "CartPole, PPO", task("CartPole-v1"), (*FAST[1:],), 40_960, "ppo", seeds=5, searched=1,
@@ -189,7 +191,10 @@ def policy_of(part: Part, neuron: str, gain: float, hidden: int) -> Policy:
         if "tau_trace" not in options or neuron == "linear":
             options |= {"readout": "last"}
     else:
-        options |= {"steps": 8 if part.learner == "ppo" else 4, "drive": 0.2 * gain}
+        options |= {"drive": 0.2 * gain}
+        options.setdefault("steps", 8 if part.learner == "ppo" else 4)
+    if "tau_trace" in options:
+        options["tau_trace"] = tuple(tau * options["steps"] for tau in options["tau_trace"])
     if part.learner == "ppo":
         options["persistent"] = False
     return part.task.policy(**options)

@@ -60,6 +60,15 @@ def test_all_kinds_of_a_part_try_as_many_settings():
         assert len(counts) == 1
 
 
+def test_traces_last_as_many_control_steps_for_all_kinds():
+    part = PARTS["blind_forward"]
+    lif, tanh = (control_study.policy_of(part, neuron, 1.0, 32) for neuron in ("lif", "tanh"))
+    assert lif.tau_trace == (5.0, 25.0)
+    assert (lif.steps, tanh.steps) == (10, 1)
+    assert tanh.tau_trace == (0.5, 2.5)
+    assert control_study.policy_of(PARTS["pole"], "lif", 1.0, 32).steps == 4
+
+
 def test_a_tiny_study_runs_and_resumes(tmp_path, capsys):
     words = ["run", "pole", "blind", "--neurons", "lif", "tanh", "--tiny", str(tmp_path)]
     control_study.main(words)
