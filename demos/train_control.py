@@ -89,8 +89,9 @@ def make_parser() -> cli.Parser:
     add("--tau", type=cli.positive_float, metavar="MS", default=None,
         help="membrane time constant of the neurons, if they have a parameter tau")  # fmt: skip
     add("--tau-trace", type=cli.positive_float, nargs="+", metavar="MS", default=[4.5],
-        help="time constant of the trace that is read out, ms; if several are given, such as 4.5 "
-        "and 45, they alternate over the neurons, so that changes can be seen")  # fmt: skip
+        help="time constant of the trace that is read out, ms; if several are given, such as 0.5 "
+        "and 2.5 times --steps-per-action, they alternate over the neurons, so that changes can be "
+        "seen")  # fmt: skip
     harder = parser.add_argument_group("harder tasks")
     add = harder.add_argument
     add("--hide-velocities", action="store_true", help="remove velocities from the observations")
