@@ -16,7 +16,7 @@
 # and error, in a short loop. In the end you hide how fast the pole moves, and find out which kind
 # of memory helps.
 #
-# **Time.** 60 minutes for you, 80 seconds for the machine.
+# **Time.** 65 minutes for you, 80 seconds for the machine.
 #
 # **You need.** The LIF update ([101](101_leaky_neuron.ipynb)), traces
 # ([401](401_stdp.ipynb), section 2), and a mean with its spread. The extra packages of

@@ -18,7 +18,7 @@
 # the body from the network. Then the network learns to run, without a gradient. You compare it with
 # a policy that has no neurons, and compare this way of learning with one that needs a gradient.
 #
-# **Time.** 65 minutes for you, 3 minutes for the machine.
+# **Time.** 70 minutes for you, 3 minutes for the machine.
 #
 # **You need.** [801](801_balance.ipynb): a body that closes the loop, and evolution strategies.
 # [301](301_surrogate_gradients.ipynb): surrogate gradients. The extra packages of
@@ -555,7 +555,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the return of evaluation episodes during training, one line per run.* All
 # policies learn to run within 128 thousand control steps, which is less than two hours of the
-# body's time, and about 12<!-- used 100% --> s of processor time. The policy of the best evaluation
+# body's time, and about 11<!-- used 100% --> s of processor time. The policy of the best evaluation
 # is kept and plays new episodes. The network reaches 1809<!-- lif 500 -->, the mean of two runs
 # (nearly 2 m/s, as section 6 shows), and the linear policy 2214<!-- linear 1200 -->. Is that good?
 # Mania et al. 2018 count the task as solved at 3430, in an older version of the simulator; their
@@ -741,9 +741,10 @@ plt.show()
 # every 2048 control steps.
 #
 # In time the result is clear, for these implementations: a control step of PPO took about
-# 85<!-- ratio 60% --> times as much processor time. The ten passes are not the main reason: with a
-# single pass, PPO still takes 71<!-- once 30 --> % of its time. Nor are the spikes, because tanh
-# units take about as long. Our evolution strategy plays in a compiled loop, PPO in Python.
+# 59<!-- ratio 60% --> times as much processor time. The ten passes are only part of the reason:
+# with a single pass, PPO still takes 46<!-- once 30 --> % of its time. Nor do spikes explain it,
+# because tanh units take about as long. Our evolution strategy plays in a compiled loop, PPO in
+# Python.
 #
 # Which of the two counts depends on what a control step costs. The simulator of CartPole takes
 # microseconds, so the evolution strategy can afford many control steps. A real pole takes 20 ms per
