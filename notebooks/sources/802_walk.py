@@ -774,7 +774,7 @@ with tempfile.TemporaryDirectory() as folder:
             pictures = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(gif)]
     except RenderError as error:
         print(f"no film: {error}")
-_, axes = plt.subplots(2, 4, figsize=(9, 3))
+_, axes = plt.subplots(2, 4, figsize=(6.4, 2.3))
 for k, (ax, frame) in enumerate(zip(axes.flat, pictures[-8:], strict=True)):
     ax.imshow(frame[145:285, 45:285])
     ax.axis("off")
