@@ -39,7 +39,7 @@ n_episodes = 20
 
 # %%
 def push(x, v, theta, omega):
-    """0 to push to the left, 1 to push to the right; x in m, v in m/s, theta in rad, omega."""
+    """0 to push to the left, 1 to push to the right; theta in rad, omega in rad/s."""
     return int(theta / 0.1 + omega > 0)
 
 
@@ -140,7 +140,7 @@ plt.show()
 
 # %%
 def forgetful(player):
-    """A function act(observation) that resets the player before it acts."""
+    """A function act(observation) that returns the player's action, without any memory."""
 
     def act(observation):
         player.reset()
