@@ -152,10 +152,10 @@ def beats(answer, rng) -> None:
          "number, to get a probability."),
         (lambda c: 100 * pairs(*c, 0.5), "Return a probability between 0 and 1, not percent."),
         (lambda c: pairs(*c, -1.0), "You subtract ties. A tie counts half."),
-        (lambda c: _run_by_run(*c), "You compare run by run. Run 3 of a and run 3 of b have "
-         "nothing in common: compare all pairs."),
         (lambda c: float((c[0] > c[1].mean()).mean()), "You compare with the mean of b. Compare "
          "with every run of b."),
+        (lambda c: _run_by_run(*c), "You compare run by run. Run 3 of a and run 3 of b have "
+         "nothing in common: compare all pairs."),
         (lambda c: float(c[0].mean() > c[1].mean()), "That says which mean is larger. How often "
          "does a single run of a beat one of b?"),
         (lambda c: pairs(*c, 0.5) - pairs(c[1], c[0], 0.5), "That is the probability of a win "
