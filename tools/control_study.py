@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from scipy.stats import trim_mean
 
+from jarvis.classroom.comparison import improvement, interquartile_mean
 from jarvis.control import (
     EvolutionRun,
     EvolutionSettings,
@@ -71,7 +72,6 @@ TITLES = {
 }
 #: Seed of the first run in which settings are tried; reported runs have the seeds 0, 1, ...
 SEARCH = 1000
-DRAWS = 4000  #: number of draws of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -396,43 +396,6 @@ def matched(content: dict, wanted: float, part: Part) -> int:
 # ----------------------------------------------------------------------------------- statistics
 
 
-def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
-    """The interquartile mean over runs, and its 95 % interval by a bootstrap over runs.
-
-    Source: Agarwal et al. 2021, NeurIPS 34 (rliable).
-
-    Example:
-        >>> interval(np.array([0.0, 2.0, 4.0, 100.0]))[0]
-        3.0
-    """
-    rng = np.random.default_rng(seed)
-    drawn = values[rng.integers(len(values), size=(DRAWS, len(values)))]
-    low, high = np.quantile(trim_mean(drawn, 0.25, axis=1), [0.025, 0.975])
-    return float(trim_mean(values, 0.25)), float(low), float(high)
-
-
-def improvement(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
-    """The probability that a run of a beats one of b, with its 95 % interval; a tie counts half.
-
-    Source: Agarwal et al. 2021, NeurIPS 34 (rliable).
-
-    Example:
-        >>> improvement(np.array([2.0, 3.0]), np.array([1.0, 2.0]))[0]
-        0.875
-    """
-    rng = np.random.default_rng(seed)
-
-    def share(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        x, y = x[..., :, None], y[..., None, :]
-        return ((x > y) + 0.5 * (x == y)).mean((-1, -2))
-
-    drawn = share(
-        a[rng.integers(len(a), size=(DRAWS, len(a)))], b[rng.integers(len(b), size=(DRAWS, len(b)))]
-    )
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(share(a, b)), float(low), float(high)
-
-
 def reached(run: dict, target: float) -> float:
     """The number of steps after which an evaluation first reached the target; inf if none did."""
     return next((steps for steps, value in run["curve"] if value >= target), math.inf)
@@ -470,7 +433,7 @@ def _row(
     part: Part, neuron: str, content: dict, against: dict | None, columns: Iterable[str]
 ) -> list[str]:
     values = np.array([run["return"] for run in content["runs"]])
-    mean, low, high = interval(values)
+    mean, low, high = interquartile_mean(values)
     better = ""
     if against is not None and against is not content:
         p, below, above = improvement(values, np.array([r["return"] for r in against["runs"]]))

@@ -24,7 +24,8 @@
 # [301](301_surrogate_gradients.ipynb): surrogate gradients. The extra packages of
 # `pip install -e ".[control]"`.
 #
-# **Leads to.** [Programs and data](../docs/programs.md#bodies): the same methods for other bodies.
+# **Leads to.** [803](803_biology.ipynb), which compares kinds of neurons. [Programs and
+# data](../docs/programs.md#bodies): the same methods for other bodies.
 #
 # ## Objectives
 #
@@ -980,5 +981,7 @@ record("results/802_walk.json", measured, full=full_run)
 # - Huang, Dossa, Ye, Braga, Chakraborty, Mehta & Araújo 2022, *CleanRL*, JMLR 23(274). Its
 #   documentation lists returns of PPO.
 #
-# **Next.** `python demos/train_control.py --env Ant-v5 --video ant.gif` trains a body with four
+# **See also.** `python demos/train_control.py --env Ant-v5 --video ant.gif` trains a body with four
 # legs ([Programs and data](../docs/programs.md#bodies)).
+#
+# **Next.** [803](803_biology.ipynb): find out whether biology helps.

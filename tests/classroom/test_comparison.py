@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from scipy.stats import trim_mean
 
 from jarvis import ConvSTDP, FirstSpikeNetwork, count_operations
 from jarvis.classroom.comparison import (
     STDPClassifier,
     band,
     corrupt,
+    improvement,
+    interquartile_mean,
     paired_interval,
     stacked_bars,
     until_decision,
@@ -231,3 +234,56 @@ def test_pictures():
     assert [bar.get_width() for bar in right.patches] == [1.0, 3.0, 2.0, 0.0]
     assert [bar.get_x() for bar in right.patches] == [0.0, 0.0, 1.0, 3.0]
     assert right.get_legend_handles_labels()[1] == ["x", "more-y"]
+
+
+def test_the_middle_half_is_that_of_scipy():
+    random = np.random.default_rng(0)
+    for n in range(1, 14):
+        values = random.normal(size=n)
+        assert interquartile_mean(values, draws=5)[0] == pytest.approx(trim_mean(values, 0.25))
+
+
+def test_the_interval_covers_the_true_mean_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    inside = 0
+    for trial in range(200):
+        _, low, high = interquartile_mean(random.normal(3.0, 1.0, 20), seed=trial)
+        inside += low < 3.0 < high
+    assert 170 <= inside <= 198  # a bootstrap over 20 runs is slightly too narrow
+
+
+def test_the_probability_of_improvement_is_that_of_all_pairs():
+    random = np.random.default_rng(1)
+    a, b = random.integers(0, 5, 7).astype(float), random.integers(0, 5, 6).astype(float)
+    p, low, high = improvement(a, b)
+    assert p == pytest.approx(np.mean([(x > y) + 0.5 * (x == y) for x in a for y in b]))
+    assert low <= p <= high
+    assert improvement(b, a)[0] == pytest.approx(1 - p)
+    assert improvement(a, a + 10) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "statistic", [interquartile_mean, lambda x, **o: improvement([1.0], x, **o)]
+)
+@pytest.mark.parametrize(
+    ("values", "options", "words"),
+    [
+        ([], {}, "one per run"),
+        ([[1.0, 2.0]], {}, "one per run"),
+        ([1.0, math.nan], {}, "finite numbers"),
+        ([1.0], {"draws": 0}, "draws=0"),
+        ([1.0], {"level": 1.0}, "level=1"),
+    ],
+)
+def test_statistics_of_runs_check_what_they_are_given(statistic, values, options, words):
+    with pytest.raises(ValueError, match=words):
+        statistic(values, **options)
+
+
+def test_a_wider_level_gives_a_wider_interval():
+    values = np.random.default_rng(2).normal(size=10)
+    for statistic in (interquartile_mean, lambda x, **o: improvement(x, -x, **o)):
+        (_, low, high), (_, inner_low, inner_high) = (
+            statistic(values, level=q) for q in (0.95, 0.5)
+        )
+        assert low < inner_low < inner_high < high

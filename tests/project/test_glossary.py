@@ -17,7 +17,7 @@ SOURCES = ROOT / "notebooks" / "sources"
 #: The lessons of the series, by part.
 SERIES = {
     *range(101, 106), *range(201, 204), *range(301, 305), *range(401, 406), *range(501, 506),
-    *range(601, 606), *range(701, 705), 801, 802,
+    *range(601, 606), *range(701, 705), *range(801, 804),
 }  # fmt: skip
 #: Terms under other words in a lesson, where their own and the "also" of their line do not do.
 OTHER_WORDS = {
