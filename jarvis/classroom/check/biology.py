@@ -141,24 +141,25 @@ def beats(answer, rng) -> None:
     if all(map(close, found, right)):
         return
 
-    def pairs(a: np.ndarray, b: np.ndarray, tie: float) -> float:
+    def pairs(case: tuple[np.ndarray, np.ndarray], tie: float) -> float:
+        a, b = case
         return float(((a[:, None] > b) + tie * (a[:, None] == b)).mean())
 
     slips = [
-        (lambda c: pairs(*c, 0.0), "A tie counts half; yours does not count."),
-        (lambda c: pairs(*c, 1.0), "A tie counts half; yours counts as a win."),
-        (lambda c: 1 - pairs(*c, 0.5), "That is the probability that b beats a."),
-        (lambda c: pairs(*c, 0.5) * len(c[0]) * len(c[1]), "You count pairs. Divide by their "
+        (lambda c: pairs(c, 0.0), "A tie counts half; yours does not count."),
+        (lambda c: pairs(c, 1.0), "A tie counts half; yours counts as a win."),
+        (lambda c: 1 - pairs(c, 0.5), "That is the probability that b beats a."),
+        (lambda c: pairs(c, 0.5) * len(c[0]) * len(c[1]), "You count pairs. Divide by their "
          "number, to get a probability."),
-        (lambda c: 100 * pairs(*c, 0.5), "Return a probability between 0 and 1, not percent."),
-        (lambda c: pairs(*c, -1.0), "You subtract ties. A tie counts half."),
+        (lambda c: 100 * pairs(c, 0.5), "Return a probability between 0 and 1, not percent."),
+        (lambda c: pairs(c, -1.0), "You subtract ties. A tie counts half."),
         (lambda c: float((c[0] > c[1].mean()).mean()), "You compare with the mean of b. Compare "
          "with every run of b."),
         (lambda c: _run_by_run(*c), "You compare run by run. Run 3 of a and run 3 of b have "
          "nothing in common: compare all pairs."),
         (lambda c: float(c[0].mean() > c[1].mean()), "That says which mean is larger. How often "
          "does a single run of a beat one of b?"),
-        (lambda c: pairs(*c, 0.5) - pairs(c[1], c[0], 0.5), "That is the probability of a win "
+        (lambda c: pairs(c, 0.5) - pairs(c[::-1], 0.5), "That is the probability of a win "
          "minus that of a defeat."),
     ]  # fmt: skip
     words = explained(found, cases, slips, close)
