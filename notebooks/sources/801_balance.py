@@ -29,7 +29,7 @@
 #
 # After this lesson you can
 #
-# 1. write the closed loop of a network and a body, and measure what a policy without a plan gets
+# 1. write the closed loop of a network and a body, and measure how far random pushes get
 # 2. choose the weights of a spiking policy by hand, and explain why one observation is not enough
 # 3. estimate a slope from pairs of episodes, and write an evolution strategy
 # 4. tell with controls whether spikes, recurrence or memory make the difference
@@ -149,7 +149,7 @@ strip(lambda observation: int(rng.integers(2)), 0, (0, 6, 12, 18, 24))
 # Give each of the four observations a pair of [LIF
 # neurons](../docs/glossary.md#leaky-integrate-and-fire-neuron): one fires while the observation is
 # negative, the other while it is positive. Each observation is divided by a typical size, so that
-# all have an order of 1. In each control step of 20 ms the neurons take 20 steps of 1 ms. Each
+# all are of the order of 1. In each control step of 20 ms the neurons take 20 steps of 1 ms. Each
 # neuron leaves a [trace](../docs/glossary.md#trace), a running mean of its own spikes. Read-out
 # weights add up the traces for "left" and "right", and the larger sum wins.
 
@@ -238,7 +238,8 @@ plt.show()
 # *after* the pole has passed upright. By then the pole is fast, and swings through to the other
 # side.
 #
-# Does the delay make the swings grow? Let the simulator take steps of 1 ms, and let the rule,
+# The rule looks only every 20 ms, so its push turns round too late. Does this delay make the
+# swings grow? Let the simulator take steps of 1 ms, and let the rule,
 # without neurons, choose its push more or less often.
 
 # %%
@@ -323,10 +324,10 @@ plt.show()
 # *The figure shows the same start with the angle alone and with both votes (left), and the first
 # second with both votes: each point is a control step, its colour the push (right).* With both
 # votes every episode lasts all 500 steps. The line at which the votes cancel is tilted, so the push
-# reverses before the pole is upright, and the swings stay small. (An engineer calls this PD
-# control: the D stands for *derivative*.) The angular velocity alone lasts
-# 218<!-- only_turning 40 --> steps: the pole hardly moves, but nothing brings it upright, and the
-# cart runs off the track.
+# reverses before the pole is upright, and the swings stay small. (The neurons answer about a step
+# late, so a few pushes lie on the wrong side of the line. An engineer calls this PD control:
+# *proportional* to the angle and to its *derivative*.) The angular velocity alone lasts
+# 218<!-- only_turning 40 --> steps: the pole hardly moves, but nothing brings it upright.
 #
 # The library's [`Policy`](../docs/api/control.md) is this network, and a `Player` runs it in a
 # compiled loop. All weights lie in one vector `w`: 32 synapses, 8 biases, 16 read-out weights, and
@@ -474,7 +475,7 @@ plt.show()
 # seed: 432<!-- lif_worst 100 -->); the linear policy lasts 500<!-- linear_mean 30 -->. **So the
 # neurons are not needed here**: a spiking network that balances a pole should be shown beside a
 # linear policy. Look at the spread as well: of the five networks, the quickest needs fewer than 3
-# updates, the slowest more than 20.
+# updates, the slowest more than 20. (The ten test episodes before each update are not counted.)
 #
 # ## 4. What do the neurons do?
 #
@@ -550,8 +551,8 @@ plt.show()
 #
 # So far the network *saw* the velocities. Many bodies do not show them. Hide them:
 # `hide_velocities` wraps the environment in a
-# [`HiddenVelocities`](../docs/api/control.md), so that only $x$ and $\theta$ are left. By section
-# 2, a policy that knows only these cannot brake in time.
+# [`HiddenVelocities`](../docs/api/control.md), so that only $x$ and $\theta$ are left. In
+# section 2, the rule that knew only the angle could not brake in time.
 #
 # But a network has a state. Potentials and traces remember the past, and the past tells how fast
 # the pole moves. Compare, at an equal number of control steps:
@@ -563,7 +564,7 @@ plt.show()
 #
 # <details><summary>Make a guess, then open: who gets how far?</summary>
 #
-# Nobody gets far. The surprise is the order: no state does better than no memory.
+# Nobody gets far. The surprise is the order: no state is clearly better than no memory.
 # </details>
 
 # %%
@@ -750,16 +751,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the return over the course of learning without velocities, one line per seed.*
-# Only networks with two time constants get beyond the level of no memory. On 50 new starts they
-# last 185<!-- blind_two 120 --> steps on average, and with recurrence
+# Only networks with two time constants get clearly beyond the level of no memory. On 50 new starts
+# they last 185<!-- blind_two 120 --> steps on average, and with recurrence
 # 330<!-- blind_recurrent_two 150 -->. (Three seeds that differ so much do not show that recurrence
-# helps, and the curves still rise.) They need many more control steps than the eight neurons of
-# section 3, which saw the velocities.
+# helps, and the curves still rise. And single traces were evolved with 1 and 20 ms only.)
 #
 # And recurrence with a single time constant? In principle, recurrent connections can build slow
-# traces of their own. A likely reason why evolution did not find them (we have not tested it): weak
-# connections make the network later still, so the return first falls. An evolution strategy climbs
-# a slope; it does not cross a valley that is wider than $\sigma$.
+# traces of their own. Why evolution did not find them, we do not know. One guess: weak connections
+# bring no gain, so there is no slope to climb.
 #
 # ### Exercise 4: Forget in each step (4 min)
 #
@@ -802,10 +801,11 @@ if full_run:
     assert lost < 0.5 * kept
 
 # %% [markdown]
-# With its state the best of these networks lasts 369<!-- kept 150 --> steps; without, it lasts
-# 44<!-- lost 20 -->. The weights are the same, so these weights need the memory. That is not yet a
-# proof that the *task* needs it: other weights might do without. For this you have the networks
-# that were trained without memory, and never got beyond 45<!-- blind_none 6 --> steps.
+# With its state, the best of the three networks without recurrence lasts 369<!-- kept 150 --> steps
+# on these 20 starts; without, it lasts 44<!-- lost 20 -->. The weights are the same, so these
+# weights need the memory. That is not yet a proof that the *task* needs it: other weights might do
+# without. The three networks that were trained without memory last 45<!-- blind_none 6 --> steps on
+# new starts. This is evidence, though no proof.
 #
 # ## 6. See it balance
 #
@@ -847,9 +847,9 @@ record("results/801_balance.json", measured, full=full_run)
 #    soon as the angular velocity has a vote.
 # 3. An evolution strategy needs only returns: play pairs of episodes with opposite changes of the
 #    weights, and move along the mean of difference times direction. It finds weights within a few
-#    hundred episodes. With the same settings a linear policy does so too: this task does not need
-#    spikes.
-# 4. Without velocities a policy needs memory, but not any memory: a single slow trace (20 ms) is
+#    hundred episodes, in most runs. With the same settings a linear policy does so too: this task
+#    does not need spikes.
+# 4. Without velocities, memory helps, but not any memory: a single slow trace (20 ms) is
 #    late, and worse than none (34<!-- blind_one 6 --> against 45<!-- blind_none 6 --> steps). The
 #    difference of a fast and a slow trace is a speed.
 # 5. To show that memory does it, take it away, and train a control that never had it.

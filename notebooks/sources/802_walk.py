@@ -186,8 +186,8 @@ if check.mean_speed(mean_speed):
 #
 # The policy is a network of three parts: a code for the observations, one layer of 32 LIF neurons,
 # and a read-out that turns spikes into torques. The neurons take four steps of 1 ms in each control
-# step. Their clock is not the body's: 4 ms of the neurons are 50 ms of the body, and 1 ms is 12.5
-# ms.
+# step. Neurons and body have separate clocks: while the body moves for 50 ms, the neurons compute
+# four steps, which we call 4 ms. So 1 ms of a neuron lasts 12.5 ms of the body.
 #
 # The simplest code is a **current**: each observation $z_i$ is an input that stays constant over
 # the control step, and neuron $j$ receives $x_j = \sum_i W_{ji} z_i + b_j$. The first weights are
@@ -280,12 +280,13 @@ every_raw, every_scaled, every_normalised = (
 # neuron sends how many spikes in a control step of four steps (right).* On average, the positions
 # are decoded with an $R^2$ of 0.04<!-- raw_positions 0.1 --> from raw observations, and of
 # 0.77<!-- normalised_positions 0.1 --> from normalised ones. Division by one number leaves it at
-# 0.04<!-- scaled_positions 0.1 -->, so it is the balance that counts. The price is small: the
+# 0.04<!-- scaled_positions 0.1 -->, so it is the balance that counts. It has a price: the
 # velocities of the joints fall from 0.87<!-- raw_joints 0.1 --> to
-# 0.78<!-- normalised_joints 0.1 -->. The right panel shows what the size does: large inputs make a
-# neuron fire in every step, and then it no longer tells how strong its input is. This happens in
-# 28<!-- every_raw 8 --> % of all cases, and in 3<!-- every_scaled 3 --> % after either division.
-# More than half of the neurons are silent in all three.
+# 0.78<!-- normalised_joints 0.1 -->, and below what division by one number gives. The right panel
+# shows what the size does: large inputs make a neuron fire in every step, and then it no longer
+# tells how strong its input is. This happens in 28<!-- every_raw 8 --> % of all cases, and in
+# 3<!-- every_scaled 3 --> % after either division. In more than half of all cases a neuron stays
+# silent, whatever the observations are divided by.
 #
 # ### A population instead of a current
 #
@@ -376,11 +377,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows the rates of ten neurons against one observation (top; one of them in blue), and
 # two torques read out from them (bottom; dotted: what they should be), for a current (left) and a
-# population code (right).* Each code has its strength. The torque that acts only near 0 needs the
-# population: there its error is 6<!-- bump_population 3 --> % of the target's standard deviation,
-# against 19<!-- bump_current 8 --> % with the current. For the proportional torque, the error is
-# 27<!-- line_population 8 --> % with the population and 3<!-- line_current 2 --> % with the
-# current: no encoder prefers a value beyond 2, so the population fails there. (With 14 encoders
+# population code (right).* Each code has its strength. The torque that acts only near 0 is easier
+# for the population: there its error is 6<!-- bump_population 3 --> % of the target's standard
+# deviation, against 19<!-- bump_current 8 --> % with the current. For the proportional torque, the
+# error is 27<!-- line_population 8 --> % with the population and 3<!-- line_current 2 --> % with
+# the current: no encoder prefers a value beyond 2, so the population fails there. (With 14 encoders
 # from -3 to 3, it is 1<!-- line_wide 1 --> %.) All rates here are means over 100 steps. In the 4
 # steps of our policy errors are larger: near 0, 20<!-- bump_population_4 6 --> % with the
 # population and 47<!-- bump_current_4 10 --> % with the current. A population code also costs more:
@@ -491,9 +492,9 @@ print(*(f"{k} steps: best tau {tau:.1f} ms, error {low:.3f}" for k, (tau, low) i
 # In [801](801_balance.ipynb) you wrote an [evolution
 # strategy](../docs/glossary.md#evolution-strategy): perturb all weights at random, play an episode
 # with the perturbation added and one with it subtracted, and move the weights towards the better
-# one. The library's `EvolutionRun` does this with 16 random directions per update, uses the 8 whose
-# better episode has the highest return, and updates the statistics of the observations after each
-# update. The neurons keep their state over the episode. Episodes in training are cut after 250
+# one. The library's `EvolutionRun` does this with 16 random directions per update, keeps the 8
+# whose better episode has the highest return, and updates the statistics of the observations after
+# each update. The neurons keep their state over the episode. Episodes in training are cut after 250
 # control steps, so that the same number of control steps allows four times as many updates;
 # evaluations use whole episodes.
 #
@@ -558,7 +559,7 @@ plt.show()
 # policies learn to run within 128 thousand control steps, which is less than two hours of the
 # body's time, and about 11<!-- used 100% --> s of processor time. The policy of the best evaluation
 # is kept and plays new episodes. The network reaches 1809<!-- lif 500 -->, the mean of two runs
-# (nearly 2 m/s, as section 6 shows), and the linear policy 2214<!-- linear 1200 -->. Is that good?
+# (1.7 to 2 m/s, by exercise 1), and the linear policy 2214<!-- linear 1200 -->. Is that good?
 # Mania et al. 2018 count the task as solved at 3430, in an older version of the simulator; their
 # linear policies got there with more than ten times our budget.
 #
@@ -584,8 +585,8 @@ plt.show()
 # - **a gradient through the spikes**, that is, a surrogate.
 # - **a critic**, a second network that estimates the rewards still to come. The *advantage* of an
 #   action says how much better it turned out than the critic expected.
-# - **control steps in random order**. The library's PPO therefore starts the neurons from rest in
-#   each control step: unlike the networks of section 4, its policy has no memory.
+# - **single control steps**, as it is used here. They are shuffled, so the neurons start from rest
+#   in each control step: unlike the networks of section 4, this policy has no memory.
 #
 # Why a surrogate? Take an untrained policy for CartPole with a random read-out. Change each weight
 # of the first layer by a tiny amount, and by the amount that an evolution strategy uses. In how
@@ -744,14 +745,14 @@ plt.show()
 # In time the result is clear, for these implementations: a control step of PPO took about
 # 59<!-- ratio 60% --> times as much processor time. The ten passes are only part of the reason:
 # with a single pass, PPO still takes 46<!-- once 30 --> % of its time. Nor do spikes explain it,
-# because tanh units take about as long. Our evolution strategy plays in a compiled loop, PPO in
-# Python.
+# because tanh units take about as long. A likely reason is that our evolution strategy plays in a
+# compiled loop, and PPO in Python.
 #
 # Which of the two counts depends on what a control step costs. The simulator of CartPole takes
 # microseconds, so the evolution strategy can afford many control steps. A real pole takes 20 ms per
 # control step whatever the method. For HalfCheetah (v4, three seeds), the documentation of CleanRL
-# reports a return of 1443 after a million control steps of PPO with tanh units. So there PPO, with
-# their settings, was not the more economical method in control steps, either.
+# reports a return of 1443 after a million control steps of PPO with tanh units. Versions
+# and settings differ, but this is no sign that PPO is more economical there.
 #
 # ## 6. What has been learned?
 #
@@ -900,7 +901,8 @@ plt.show()
 # 88<!-- noisy_lif 15 --> % against 48<!-- noisy_linear 25 --> % on average. Whether the traces
 # protect them we have not tested: no network here is without. And the unit matters. Noise of 10 cm
 # is two standard deviations of the height for the networks (5<!-- height_lif 2 --> cm), but less
-# than one for the linear policies (12<!-- height_linear 4 --> cm).
+# than one for the linear policies (12<!-- height_linear 4 --> cm). So at equal levels the linear
+# policies met more noise in cm, and this does not show that networks are more robust.
 #
 # Without a fifth of the observations, the networks keep 83<!-- kept_lif 25 --> % in the median. One
 # linear policy keeps 62<!-- kept_better 30 --> %, the other 0<!-- kept_worse 30 --> %. Without a
@@ -909,9 +911,9 @@ plt.show()
 # not one property: it depends on what is disturbed, on the run, and on the unit.
 #
 # The right panel looks like the compromise of section 3: with 18 ms, which is 225 ms of the body,
-# the torques are so late and flat that hardly anything is left of the run, and a shorter time
-# constant does harm, too. But the weights have adapted to 4.5 ms, so that *any* change would do
-# harm. To find the best time constant, you would train with each of them.
+# hardly anything is left of the run, perhaps because the torques are late and flat, and a shorter
+# time constant does harm, too. But the weights have adapted to 4.5 ms, so that *any* change would
+# do harm. To find the best time constant, you would train with each of them.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 measured = {
@@ -959,10 +961,10 @@ record("results/802_walk.json", measured, full=full_run)
 # 2. Normalise currents, or observations with a small variance disappear from the spikes of an
 #    untrained network. A population code represents other functions, with more weights.
 # 3. A trace that is fast jitters; one that is slow is late and flat. More steps per control step
-#    reduce both, for more computation.
+#    make a better compromise possible, for more computation.
 # 4. An evolution strategy taught 32 LIF neurons to run in seconds of processor time, without a
-#    gradient. A linear policy did about as well: always compare with one. Even raw observations
-#    were enough, against the prediction.
+#    gradient. Two runs each show no difference to a linear policy: always compare with one. Even
+#    raw observations were enough, against the prediction.
 # 5. PPO needs a surrogate gradient, a critic and action probabilities. On CartPole its control
 #    steps took far more time, in our implementations; two runs per method were too few to tell
 #    which needs fewer of them.
