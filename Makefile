@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## train the toy network and see it learn (10 s after the installation)
 	$(BIN)/python demos/train_toy.py --epochs 10
 
-test: $(STAMP) ## run the tests: style, types, units, examples, programs, then every lesson (15 min)
+test: $(STAMP) ## run the tests: every lesson, style, types, units, examples, programs (15 min)
 	$(BIN)/python -m pytest --nbmake -n $(WORKERS) --dist loadgroup
 
 # Every neuron with every option, Triton's loops, kills and restarts, fuzzers, studies, solutions.

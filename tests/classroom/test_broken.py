@@ -90,6 +90,7 @@ def test_scores_depend_on_the_batch_in_training_mode():
     assert not torch.allclose(together[True], alone[True], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_state_is_carried_on():
     net, (x, y) = broken.StreamReader(), digits()
     assert "state: the same batch" in problems(net, (x, y))
@@ -122,6 +123,7 @@ def test_a_factor_went_in_as_a_time():
     assert not problems(broken.ported_network(19.5), (x, labels))
 
 
+@pytest.mark.slow
 def test_a_rate_cannot_read_first_spikes():
     data = datasets.toy("train").subset(1024)
     model = broken.spike_reader()

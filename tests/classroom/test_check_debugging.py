@@ -223,6 +223,7 @@ def test_tau_from_beta(answer, words):
     assert words in check.tau_from_beta(answer, seed=1).words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

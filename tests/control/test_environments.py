@@ -198,6 +198,7 @@ def test_training_may_differ_from_what_counts():
     assert 900 < counts.returns[0] < 1010  # doing nothing
 
 
+@pytest.mark.slow
 def test_a_crew_of_processes_plays_what_one_process_plays():
     policy = POLE.policy(hidden=(6,))
     thetas = policy.initial() + np.random.default_rng(0).normal(size=(9, policy.n_parameters))

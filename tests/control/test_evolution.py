@@ -164,6 +164,7 @@ def test_it_stops_at_its_target_and_stays_stopped(tmp_path):
     assert same(reached, again)
 
 
+@pytest.mark.slow
 def test_processes_do_what_one_does():
     assert same(run(None, 900), run(None, 900, workers=2))
 

@@ -127,6 +127,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
         other.restore(tmp_path)
 
 
+@pytest.mark.slow
 def test_only_synapses_from_encoders_change():
     run = made(300)
     before, after = (run.policy.unpacked(t) for t in (run.first_weights(), run.theta))

@@ -115,6 +115,7 @@ def test_other_neurons_and_options_reach_the_network(trained):
     assert parameters["none"] == parameters["frozen"] < 0.6 * parameters["learned"]
 
 
+@pytest.mark.slow
 def test_delays_hear_the_order_of_sounds(trained):
     """A generated word's class is the order of four sweeps, which no count of spikes shows."""
     options = ["--dataset", "generated", "--hidden", "48", "--limit", "1000", "--epochs", "8"]

@@ -150,6 +150,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("integrator", ["exact", "euler"])
 @pytest.mark.parametrize("case", CASES)
 def test_nirs_equations_give_our_spikes(case, integrator):

@@ -77,6 +77,7 @@ EVENT_EXACT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_the_accurate_scheme_finds_the_spikes_of_the_equations(name):
     want = exact(name, 10.0, 1000.0)

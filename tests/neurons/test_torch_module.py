@@ -115,6 +115,7 @@ def test_hessian_of_the_step():
     )
 
 
+@pytest.mark.slow
 @some
 def test_compile_whole(case):
     layer = layer_of(case, learnable=case.learnable)
@@ -127,6 +128,7 @@ def test_compile_whole(case):
         assert a is b is None or torch.allclose(a, b)
 
 
+@pytest.mark.slow
 @some
 def test_strict_export(case):
     layer = layer_of(case)

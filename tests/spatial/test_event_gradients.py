@@ -202,6 +202,7 @@ def test_a_coarse_grid_is_right_on_average(name, dt, apart, bias):
         assert abs(one - truth(weight)[1]) < apart * abs(mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), [("lif", 2), ("blunt adex", 9)])
 def test_the_gradient_of_positions(name, seed):
     """Through `make_delays`; delays are rounded to steps here, so the error is that of dt."""
