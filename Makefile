@@ -33,10 +33,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## train the toy network and see it learn (10 s after the installation)
 	$(BIN)/python demos/train_toy.py --epochs 10
 
-test: $(STAMP) ## run the tests: every lesson, style, types, units, examples, programs (15 min)
+test: $(STAMP) ## run the tests: every lesson, style, units, examples, programs (15 min)
 	$(BIN)/python -m pytest --nbmake -n $(WORKERS) --dist loadgroup
 
-# Every neuron with every option, Triton's loops, kills and restarts, fuzzers, studies, solutions.
+# Types, every neuron with every option, Triton's loops, kills and restarts, fuzzers, studies,
+# solutions.
 test-slow: $(STAMP) ## run the tests that take long and seldom break alone, which CI runs as well (15 min)
 	$(BIN)/python -m pytest --nbmake -n $(WORKERS) --dist loadgroup -m slow
 

@@ -203,6 +203,7 @@ def test_a_potential_that_meets_the_threshold_fires_on_both_sides():
 # there and back
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("integrator", ["exact", "euler"])
 @pytest.mark.parametrize("case", CASES)
 def test_round_trip_through_a_file_is_exact(case, integrator, tmp_path):

@@ -200,6 +200,7 @@ def test_every_source_in_the_code_is_on_the_equations_page(conf):
         assert f"| `{name}` |" in shown
 
 
+@pytest.mark.slow
 def test_links_of_a_page_lead_to_what_is_on_the_site(conf):
     for target, there in {
         "../conventions.md#nir": "../conventions.md#nir",

@@ -22,6 +22,7 @@ def test_ruff(command):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_pyright():
     result = run("pyright", "--pythonpath", sys.executable)
     if "error" in result.stderr.lower() and "npm" in result.stderr and not os.environ.get("CI"):

@@ -146,6 +146,7 @@ def test_the_second_spike_after_a_reset_in_closed_form():
 SEEDS = [("lif", 1), ("lif", 3), ("lif", 9), ("adex", 3), ("equal", 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), SEEDS)
 def test_every_entry_agrees_with_finite_differences(name, seed):
     neuron = NEURONS[name]
@@ -174,6 +175,7 @@ def test_every_entry_agrees_with_finite_differences(name, seed):
         close(grad.t_in[k], true, np.abs(grad.t_in).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10, 16))
 @pytest.mark.parametrize("name", ["lif", "adex"])
 def test_a_step_in_all_directions_at_once(name, seed):
