@@ -133,8 +133,7 @@ def table() -> str:
     """Each network's test accuracy and cost, and the variants tried."""
     lines = [
         "| two layers of 240 adaptive LIF neurons | parameters | test accuracy, % | n | "
-        "spikes per word | "
-        "operations per word | training, min |",
+        "spikes per word | operations per word | training, min |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in KINDS:

@@ -4,6 +4,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from scipy.stats import trim_mean
 
 from jarvis.classroom.check._reasons import explained
 from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number, seed_from
@@ -34,7 +35,7 @@ def middle_half(answer, rng) -> None:
         mean, low, high = array(answer(values, given, DRAWS), (3,), "The result")
         right = interquartile_mean(values, draws=3 * DRAWS, seed=seed_from(rng))
         drawn = values[rng.integers(n, size=(DRAWS, n))]
-        spread = _middle(drawn).std()
+        spread = trim_mean(drawn, 0.25, axis=1).std()
         if not near(mean, right[0], 1e-6) and near(right[0], low, 1e-6) | near(
             right[0], high, 1e-6
         ):
@@ -62,7 +63,7 @@ def middle_half(answer, rng) -> None:
             "That is the range of the runs themselves. The interval is that of the means of many "
             "draws.": np.quantile(values, tails),
             "That is the middle 90 % of the draws: only 2.5 % may lie on each side.":
-                np.quantile(_middle(drawn), [0.05, 0.95]),
+                np.quantile(trim_mean(drawn, 0.25, axis=1), [0.05, 0.95]),
             "Your interval is only about half as wide as it should be. Do you draw from the middle "
             "half alone, or take one standard deviation to each side?":
                 (mean - spread, mean + spread),
@@ -79,12 +80,6 @@ def middle_half(answer, rng) -> None:
             f"The mean is right. Your interval is {low:.0f} to {high:.0f}; it should be about "
             f"{right[1]:.0f} to {right[2]:.0f}."
         )
-
-
-def _middle(values: np.ndarray) -> np.ndarray:
-    """The means of the middle half of the last axis."""
-    n = values.shape[-1]
-    return np.sort(values, -1)[..., n // 4 : n - n // 4].mean(-1)
 
 
 def _check_mean(found: float, values: np.ndarray, right: float) -> None:
