@@ -1,6 +1,7 @@
 """What all tests share. Where JARVIS_REQUIRE_DATA is set, a lack of real data is a failure."""
 
 import os
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +17,11 @@ settings.load_profile("jarvis")
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = os.environ.get("JARVIS_DATA")  # as given, before a test changes it
+
+
+def sampled(names: Iterable[str], quick: Container[str]) -> list:
+    """The names as parameters of a test; those that are not in `quick` are slow."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import ROOT
+from conftest import ROOT, sampled
 from jarvis import SpikingMLP, datasets, diagnose
 from jarvis.neurons import DrivenLayer
 from jarvis.zoo import ZOO, find, hidden_layer, trainable
@@ -17,9 +17,7 @@ from register import CASES
 every = pytest.mark.parametrize("name", ZOO)
 #: Each neuron compiles loops of its own; those of the others are tried by `make test-slow`.
 QUICK = ("lif", "alif", "adex")
-each_trainable = pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in trainable()]
-)
+each_trainable = pytest.mark.parametrize("name", sampled(trainable(), QUICK))
 
 
 @every

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import sampled
 from jarvis.control import Actions, Candidates, ObservationStatistics, Player, Policy, SpikingPolicy
 from jarvis.control.candidates import loop_of
 from jarvis.control.policy import kinds
@@ -77,10 +78,7 @@ CASES = {
 QUICK = ("lif", "two layers, two traces", "tanh")
 
 
-@pytest.mark.parametrize(
-    "case",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES],
-)
+@pytest.mark.parametrize("case", sampled(CASES, QUICK))
 def test_it_is_the_definition(case):
     policy = Policy(3, FORCES, **{"hidden": (7,), **CASES[case]})
     candidates = several(policy)
