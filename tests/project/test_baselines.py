@@ -84,7 +84,7 @@ def test_on_spoken_digits_settings_are_chosen_on_held_out_speakers(name):
 
 def test_networks_on_spoken_digits_are_of_the_size_of_the_spatial_ones():
     spatial = json.loads((ROOT / "results" / "shd" / "net_3.json").read_text())["parameters"]
-    for kind, hidden, channels in (("gru", 109, 140), ("lif", 100, 700), ("alif", 100, 700)):
+    for kind, hidden, channels in (("gru", 109, 140), ("lif", 100, 700)):
         assert any(
             net == tool.WordNetwork(kind, hidden, channels)
             for net in (row.learn.__self__ for name, row in tool._shd() if hasattr(
@@ -254,16 +254,15 @@ def test_only_training_words_are_changed_and_each_time_in_another_way():
     assert torch.equal(as_they_are.encode(events, g, training=True), plain)
 
 
-def test_recurrence_and_adaptation_are_what_the_kinds_differ_in():
+def test_recurrence_is_what_the_kinds_differ_in():
     setting = tool.TRIED["lif"][0]
     layers = {
         kind: tool.WordNetwork(kind, 6, 70).make(setting, 20).neurons[0]
-        for kind in ("lif", "alif", "feedforward")
+        for kind in ("lif", "feedforward")
     }
-    assert layers["lif"].recurrent == layers["alif"].recurrent == 6
+    assert layers["lif"].recurrent == 6
     assert layers["feedforward"].recurrent is None
-    assert layers["alif"].params.adapts
-    assert not layers["lif"].params.adapts
+    assert layers["lif"].params == layers["feedforward"].params
     assert all(layer.params.dt == tool.DT for layer in layers.values())
 
 
