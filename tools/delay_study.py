@@ -37,8 +37,7 @@ from jarvis import SpatialNetwork
 from jarvis.classroom.comparison import paired_interval
 from jarvis.spatial import evaluate_words
 from jarvis.support.downloads import MissingDataError
-from jarvis.support.files import FolderInUseError, atomic_path, locked
-from jarvis.support.files import json_by_entry as spread
+from jarvis.support.files import FolderInUseError, atomic_path, json_by_entry, locked
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "demos"), str(ROOT / "tools")]
@@ -150,7 +149,7 @@ class Study:
     def write(self, name: str, content: dict) -> None:
         """Store a content as JSON in which each entry of a list fills one line."""
         with atomic_path(self.results / f"{name}.json") as part:
-            part.write_text(spread(content) + "\n", encoding="utf-8")
+            part.write_text(json_by_entry(content) + "\n", encoding="utf-8")
 
     def options(self, name: str, scale: int | None) -> str:
         """The options of a setting's runs, except the seed."""

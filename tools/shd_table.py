@@ -24,8 +24,7 @@ from pathlib import Path
 
 import torch
 
-from jarvis.support.files import FolderInUseError, atomic_path, locked, write_json
-from jarvis.training import load_checkpoint
+from jarvis.support.files import FolderInUseError, locked, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "demos"), str(ROOT / "tools")]
@@ -45,8 +44,6 @@ import cli  # noqa: E402
 del sys.path[:2]
 RESULTS = ROOT / "results" / "shd"
 RUNS = ROOT / "runs" / "shd_table"
-#: The frames in layout.json, as fractions of the training time.
-FRAMES = (0.0, 0.05, 0.2, 0.4, 1.0)
 
 
 @dataclass(frozen=True)
@@ -159,13 +156,8 @@ def make(name: str, seed: int) -> None:
         raise SystemExit(f"{name}.json contains runs with other options: {content['command']}")
     if seed in [run["seed"] for run in content["runs"]]:
         return
-    drawn = (name, seed) == ("net_3", 0)
-    folder = RUNS / f"{name}_{seed}"
-    metrics = train(f"{options} --seed {seed}{' --vplot' * drawn}", folder)
-    command = metrics["command"].replace(" --vplot", "")
-    if drawn:
-        keep_layout(folder, metrics | {"command": command})
-    test = metrics["test"]
+    metrics = train(f"{options} --seed {seed}", RUNS / f"{name}_{seed}")
+    command, test = metrics["command"], metrics["test"]
     run = {
         "seed": seed,
         "epochs": len(metrics["epochs"]),
@@ -189,24 +181,6 @@ def make(name: str, seed: int) -> None:
     runs = sorted([*(r for r in runs if r["seed"] != seed), run], key=lambda r: r["seed"])
     write(name, head | {"runs": runs})
     print(f"{time.strftime('%H:%M:%S')} {name} seed={seed} test={run['test_acc']:.4f}", flush=True)
-
-
-def keep_layout(folder: Path, metrics: dict) -> None:
-    """Save the positions of a run's neurons in a few frames of the film, in ms."""
-    kept = load_checkpoint(folder)["kept"]["frames"]
-    last = kept[-1]["steps"]
-    frames = [min(kept, key=lambda f: abs(f["steps"] - share * last)) for share in FRAMES]
-    positions = [[[round(x, 1) for x in row] for row in p.tolist()] for f in frames
-                 for p in f["positions"]]  # fmt: skip
-    per_epoch = last / len(metrics["epochs"])
-    content = {
-        "command": metrics["command"],
-        "epochs": [round(frame["steps"] / per_epoch, 2) for frame in frames],
-        "inputs": positions[::2],
-        "hidden": positions[1::2],
-    }
-    with atomic_path(RESULTS / "layout.json") as part:  # on one line, to keep the file short
-        part.write_text(json.dumps(content) + "\n")
 
 
 def make_step(name: str) -> None:

@@ -80,20 +80,6 @@ def test_a_step_is_what_it_says(name):
     assert 0.05 < step["val_acc"] < 1
 
 
-def test_the_layout_is_of_the_network_that_the_table_shows():
-    layout, net = kept("layout"), kept("net_3")
-    assert TABLE["meant"](layout["command"]) == TABLE["meant"](net["command"])
-    assert layout["epochs"][0] == 0
-    assert layout["epochs"][-1] == net["runs"][0]["epochs"]
-    for inputs, hidden in zip(layout["inputs"], layout["hidden"], strict=True):
-        assert len(inputs) == 700
-        assert len(hidden) == 100
-        assert {len(place) for place in inputs + hidden} == {3}
-    moved = [abs(a - b) for p, q in zip(layout["inputs"][0], layout["inputs"][-1], strict=True)
-             for a, b in zip(p, q, strict=True)]  # fmt: skip
-    assert 0.1 < sum(moved) / len(moved) < 100
-
-
 def test_time_grows_as_the_plot_shows():
     growth = kept("growth")
     for name in ("hidden", "dt", "events"):
