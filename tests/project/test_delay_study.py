@@ -241,7 +241,7 @@ def test_a_kept_result_is_of_its_command(name, scale):
         assert 0.05 < run["acc"] < 1
         assert (run["moved"]["most"] > 0) == bool(scale)
     text = (delay_study.RESULTS / f"{file_of(name, scale)}.json").read_text(encoding="utf-8")
-    assert text == delay_study.spread(json.loads(text)) + "\n"
+    assert text == delay_study.json_by_entry(json.loads(text)) + "\n"
 
 
 def test_the_results_page_shows_the_study():
