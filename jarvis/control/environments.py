@@ -123,14 +123,15 @@ class Task:
 
 #: The default tasks, by environment. Contact forces (27 to 78 numbers) are left out of the
 #: observations. Ant is trained without a bonus for staying alive and without early termination, in
-#: episodes of 15 s; otherwise, evolution learns to stand still.
+#: episodes of 15 s; otherwise, evolution learns to stand still. HalfCheetah is trained in episodes
+#: of 12.5 s, so that there are four times as many updates with the same number of steps.
 TASKS: dict[str, Task] = {
     task.id: task
     for task in (
         Task("CartPole-v1"),
         Task("Acrobot-v1"),
         Task("Pendulum-v1"),
-        Task("HalfCheetah-v5"),
+        Task("HalfCheetah-v5", training_steps=250),
         Task("Swimmer-v5"),
         Task("Hopper-v5", training={"healthy_reward": 0.0}),
         Task("Walker2d-v5", training={"healthy_reward": 0.0}),
