@@ -70,6 +70,7 @@ EVOLUTION: dict[str, EvolutionSettings] = {
     "Acrobot-v1": EvolutionSettings(8, 8, 0.2, 0.1),
     "Pendulum-v1": EvolutionSettings(16, 8, 0.1, 0.1),
     "HalfCheetah-v5": EvolutionSettings(16, 8, 0.03, 0.03),
+    "Ant-v5": EvolutionSettings(16, 8, 0.03, 0.02),
 }
 
 
