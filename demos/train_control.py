@@ -112,6 +112,9 @@ def make_parser() -> cli.Parser:
     add = parser.add_argument
     add("--budget-steps", type=cli.positive_int, default=None,
         help="control steps of training; the default depends on the environment")  # fmt: skip
+    add("--training-steps", type=cli.positive_int, default=None,
+        help="most control steps of an episode in training; the default depends on the "
+        "environment")  # fmt: skip
     add("--target", type=cli.finite_float, default=None,
         help="stop when an evaluation reaches this mean return; by default never")  # fmt: skip
     add("--every", type=cli.positive_int, default=None,
@@ -136,8 +139,10 @@ def make_parser() -> cli.Parser:
 
 def make_task(args) -> Task:
     """The environment that the options ask for."""
+    limit = {} if args.training_steps is None else {"training_steps": args.training_steps}
     return task(
         args.env,
+        **limit,
         hide_velocities=args.hide_velocities,
         noise=args.noise,
         delay=args.delay,

@@ -103,6 +103,9 @@ def test_every_option_of_the_network_reaches_it():
     assert (policy.code, policy.readout, policy.tau_trace) == ("population", "rate", 9.0)
     assert (settings.directions, settings.best, settings.noise) == (9, 3, 0.3)
     assert (settings.rate, settings.ranked) == (0.7, True)
+    for given, steps in (((), 300), (("--training-steps", "40"), 40)):
+        ant = train_control.make_parser().parse_args(["--env", "Ant-v5", *given])
+        assert train_control.make_task(ant).training_steps == steps
     slow = train_control.make_parser().parse_args(["--tau", "55", "--neuron", "lif"])
     assert train_control.make_policy(slow, world).values == {"tau": 55.0}
 
