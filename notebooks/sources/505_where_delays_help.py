@@ -289,7 +289,6 @@ having, learning = gains["positions, frozen - no delays"], gains["positions: lea
 if full_run and as_stated:
     assert having.low > 0
     assert learning.mean < having.mean
-    assert gains["free, learned: wide - narrow"].low > 0
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(7, 2.8))
@@ -339,6 +338,14 @@ if check.decide(decide):
 # [-1.9<!-- learning_free_low 0.3 -->, 2.5<!-- learning_free_high 0.3 -->] for free delays. Both
 # intervals contain 0, so no gain has been measured. But both reach beyond 2 points, so a gain that
 # matters is not excluded.
+#
+# **The same cells, run again.** These numbers are from one thread. With two threads, sums are added
+# in another order and rounded differently. Training then takes another course, as with other seeds.
+# We tried it, with the same seeds: having delays brought 7.0 points [5.0, 9.1], learning positions
+# 1.9 [0.4, 3.5], learning free delays -0.7 [-2.8, 1.6], and the wide start 3.3 [-0.3, 7.4]. So two
+# of the five intervals changed sides: one now excludes 0, another now contains it. An interval
+# from three seeds is itself uncertain, and usually too short. If it just misses 0, add seeds, as
+# section 5 does.
 #
 # ## 4. Do trained networks need their delays?
 #
@@ -528,8 +535,8 @@ for name, (a, b) in list(pairs.items())[:4]:
 #
 # The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little
 # to choose from, and with a wide start, free delays are 5.2<!-- start 0.1 --> points better
-# [0.3<!-- start_low 0.3 -->, 10.9<!-- start_high 0.3 -->]. But the narrow start is also short (8 ms
-# instead of 45), so this does not test the explanation.
+# [0.3<!-- start_low 0.3 -->, 10.9<!-- start_high 0.3 -->]. But the second run above was less clear,
+# and the narrow start is also short (8 ms instead of 45). So this does not test the explanation.
 #
 # Hammouamri et al. (2024) trained larger feed-forward networks on these words, with another method
 # and the same control. In their networks, fixed random delays help, and learned delays help even
