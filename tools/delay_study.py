@@ -510,11 +510,11 @@ def core_table(study: Study) -> str:
             content = study.read(file_of(name, scale))
             if content is None:
                 continue
-            runs = content["runs"]
-            each = ", ".join(f"{100 * run['acc']:.1f}" for run in runs)
+            values = [float(right.mean()) for right in study.right(name, scale).values()]
+            each = ", ".join(f"{100 * value:.1f}" for value in values)
             rows.append(
                 f"| {title_of(name, scale)} | {content['parameters']:,} | "
-                f"{percent([run['acc'] for run in runs])} | {each} |"
+                f"{percent(values)} | {each} |"
             )
     head = ["| 100 hidden neurons | learned parameters | test accuracy, % | seed by seed |",
             "|---|---|---|---|"]  # fmt: skip
