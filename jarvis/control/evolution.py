@@ -71,6 +71,7 @@ EVOLUTION: dict[str, EvolutionSettings] = {
     "Pendulum-v1": EvolutionSettings(16, 8, 0.1, 0.1),
     "HalfCheetah-v5": EvolutionSettings(16, 8, 0.03, 0.03),
     "Ant-v5": EvolutionSettings(16, 8, 0.03, 0.02),
+    "Humanoid-v5": EvolutionSettings(32, 16, 0.05, 0.05),
 }
 
 
