@@ -214,9 +214,14 @@ def make_run(args, world: Task, policy: Policy, budget: int) -> PolicyRun:
     return RewardRun(world, policy, settings=settings, **common)
 
 
+def usual_settings(args) -> EvolutionSettings:
+    """The settings of the evolution strategy that the environment has by default."""
+    return EVOLUTION.get(args.env, EvolutionSettings())
+
+
 def make_settings(args) -> EvolutionSettings:
     """The settings of the evolution strategy."""
-    usual = EVOLUTION.get(args.env, EvolutionSettings())
+    usual = usual_settings(args)
     n = args.directions or usual.directions
     return replace(
         usual,
@@ -257,7 +262,7 @@ def _train(args) -> None:
         world = make_task(args)
         policy = make_policy(args, world)
     budget = args.budget_steps or BUDGETS.get(args.env, BUDGET)
-    directions = args.directions or EvolutionSettings().directions
+    directions = args.directions or usual_settings(args).directions
     rows = 4 * directions + args.episodes + args.test_episodes + 8
     cli.check_memory(
         8.0 * policy.n_parameters * rows, torch.device("cpu"),

@@ -969,8 +969,9 @@ record("results/802_walk.json", measured, full=full_run)
 # 3. A trace that is fast jitters; one that is slow is late and flat. More steps per control step
 #    make a better compromise possible, for more computation.
 # 4. An evolution strategy taught 32 LIF neurons to run in seconds of processor time, without a
-#    gradient. Always compare with a linear policy: two short runs left open which is better,
-#    and in longer ones all linear policies won. Even raw observations were enough, against the prediction.
+#    gradient. Always compare with a linear policy: two short runs left open which is better, and in
+#    longer ones all linear policies won. Even raw observations were enough, against the
+#    prediction.
 # 5. PPO needs a surrogate gradient, a critic and action probabilities. On CartPole its control
 #    steps took far more time, in our implementations; two runs per method were too few to tell
 #    which needs fewer of them.

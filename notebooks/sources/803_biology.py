@@ -750,8 +750,9 @@ if study:
 # 497<!-- blind_adex 1 --> steps and networks of Izhikevich neurons for
 # 495<!-- blind_izhikevich 1 -->, but networks of LIF neurons for 148<!-- blind_lif 1 -->. Tanh
 # units remember nothing by themselves and still reach 491<!-- blind_tanh 1 -->: their recurrent
-# synapses remember for them. (In section 3, AdEx networks fell at once. Recurrent synapses, 10 ms
-# per control step instead of 4 or longer training may make the difference.) If the read-out has two
+# synapses remember for them. (In section 4, AdEx networks reached 58<!-- adex 30 --> steps.
+# Recurrent synapses, 10 ms per control step instead of 4 or longer training may make the
+# difference.) If the read-out has two
 # traces instead, all kinds tested so far exceed 350 steps, and a linear policy stays at
 # 44<!-- forward_linear 1 -->. So the memory need not be in the neurons, but recurrent
 # synapses alone are not enough for every kind.

@@ -147,6 +147,11 @@ def test_bad_options_are_one_line_and_status_2(options, says, capsys):
     assert re.search(says, call(*SMALL, *options, capsys=capsys, status=2))
 
 
+def test_the_memory_check_counts_the_directions_of_the_environment(capsys):
+    options = ["--env", "Humanoid-v5", *["--hidden", *["90000"] * 4]]
+    assert "--directions 32" in call(*options, capsys=capsys, status=2)
+
+
 def test_help_gives_every_option_a_sentence(capsys):
     text = train_control.make_parser().format_help()
     options = re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)
