@@ -44,7 +44,7 @@ test-slow: $(STAMP) ## run the tests that take long and seldom break alone, whic
 lab: $(STAMP) ## open JupyterLab on the notebooks (without its prompt about news)
 	$(BIN)/jupyter lab --LabApp.news_url=None $(LAB_FLAGS) notebooks
 
-notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MNIST; 20 min)
+notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MNIST; an hour)
 	$(BIN)/python tools/notebooks.py build
 
 bench: $(STAMP) ## test the benchmarks, then compare the speed with the machine's limits and other libraries

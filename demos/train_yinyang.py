@@ -72,6 +72,21 @@ def make_parser() -> cli.Parser:
         help="penalty on silent hidden neurons, which depends on their distance from threshold",
     )
     add(
+        "--tau-score",
+        type=cli.positive_float,
+        default=0.1,
+        metavar="MS",
+        help="an output that spikes this much earlier makes its class e times as likely",
+    )
+    add(
+        "--late",
+        type=cli.not_negative_float,
+        default=4.0,
+        metavar="MS",
+        help="silent outputs count as spikes up to this much after the end, depending on how far "
+        "they are from threshold; 0: all alike, without a gradient",
+    )
+    add(
         "--backend",
         choices=("auto", "eager", "numba"),
         default="auto",
@@ -96,6 +111,8 @@ def make_model(args, n_in: int, n_classes: int) -> FirstSpikeNetwork:
             FirstSpikeParams(tau_mem=args.tau, tau_syn=args.tau / 2, dt=args.dt),
             seed=args.seed,
             backend=args.backend,
+            tau=args.tau_score,
+            late=args.late,
             **({"delay_mean": 1.0, "delay_std": 0.5} if args.net == "inf" else {}),
             **({"position_std": 0.75} if args.net not in ("0", "inf") else {}),
         )

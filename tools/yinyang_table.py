@@ -3,6 +3,7 @@
 python tools/yinyang_table.py                                   # the table, in Markdown
 python tools/yinyang_table.py write                             # insert it into docs/results.md
 python tools/yinyang_table.py run --hidden 30 --seeds 5 --jobs 2
+python tools/yinyang_table.py run --recipes                     # without a part of the recipe
 
 Each configuration has one file in results/yinyang. It contains the command for a run and, for each
 seed, the accuracies after the epoch that is best on the validation set. Existing runs are not
@@ -37,16 +38,34 @@ PUBLISHED = {  # Landsmeer et al. 2025, arXiv:2512.10011, %
     "3": (85.7, 91.8, 95.0, 96.6, 97.4, 98.1, 98.1),
     "inf": (85.5, 92.5, 94.7, 96.5, 97.3, 97.6, 97.1),
 }
+#: Changes of the recipe: their options, and their names in the table.
+RECIPES: dict[str, tuple[tuple[str, ...], str]] = {
+    "": ((), "as used"),
+    "soft": (
+        ("--tau-score", "1"),
+        "softmax less steep: a spike has to be 1 ms earlier, not 0.1 ms, to make its class e times "
+        "as likely",
+    ),
+    "flat": (
+        ("--late", "0"),
+        "silent outputs count as late spikes, without the gradient of their highest potential",
+    ),
+    "asleep": (("--wake", "0"), "no penalty on silent hidden neurons"),
+    "none": (("--tau-score", "1", "--late", "0", "--wake", "0"), "all three changes"),
+}
+#: The networks that are trained with other recipes.
+CHANGED_NETS, CHANGED_SIZE = ("0", "3"), 10
 _files = threading.Lock()
 
 
-def file_of(net: str, hidden: int) -> Path:
-    return RESULTS / f"net_{net}_hidden_{hidden}.json"
+def file_of(net: str, hidden: int, recipe: str = "") -> Path:
+    changed = f"recipe_{recipe}_" if recipe else ""
+    return RESULTS / f"{changed}net_{net}_hidden_{hidden}.json"
 
 
-def kept(net: str, hidden: int) -> dict | None:
+def kept(net: str, hidden: int, recipe: str = "") -> dict | None:
     """The stored runs of a configuration, if any."""
-    path = file_of(net, hidden)
+    path = file_of(net, hidden, recipe)
     return json.loads(path.read_text()) if path.exists() else None
 
 
@@ -74,32 +93,34 @@ def measure(net: str, hidden: int, seed: int, *more: str) -> dict:
     }
 
 
-def add(net: str, hidden: int, run: dict, *more: str) -> None:
+def add(net: str, hidden: int, run: dict, recipe: str = "") -> None:
     """Store a run together with the runs of other seeds."""
     with _files:
-        content = kept(net, hidden) or {"command": "", "runs": []}
-        content["command"] = " ".join(command(net, hidden, *more, "--seed", "SEED"))
+        content = kept(net, hidden, recipe) or {"command": "", "runs": []}
+        options = (*RECIPES[recipe][0], "--seed", "SEED")
+        content["command"] = " ".join(command(net, hidden, *options))
         runs = [r for r in content["runs"] if r["seed"] != run["seed"]]
         content["runs"] = sorted([*runs, run], key=lambda r: r["seed"])
-        write_json(file_of(net, hidden), content)
+        write_json(file_of(net, hidden, recipe), content)
 
 
-def make(nets: list[str], sizes: list[int], seeds: int, jobs: int) -> None:
-    """Carry out the missing runs, `jobs` at a time: one seed for all sizes, then the next seed."""
-    todo = []
+Job = tuple[str, int, str, int]
+
+
+def make(configurations: list[tuple[str, int, str]], seeds: int, jobs: int) -> None:
+    """Carry out the missing runs, `jobs` at a time: one seed everywhere, then the next seed."""
+    todo: list[Job] = []
     for seed in range(seeds):
-        for hidden in sizes:
-            for net in nets:
-                runs = (kept(net, hidden) or {"runs": []})["runs"]
-                if seed not in [run["seed"] for run in runs]:
-                    todo.append((net, hidden, seed))
+        for each in configurations:
+            if seed not in [run["seed"] for run in (kept(*each) or {"runs": []})["runs"]]:
+                todo.append((*each, seed))
 
-    def one(job: tuple[str, int, int]) -> None:
-        net, hidden, seed = job
-        run = measure(net, hidden, seed)
-        add(net, hidden, run)
+    def one(job: Job) -> None:
+        net, hidden, recipe, seed = job
+        run = measure(net, hidden, seed, *RECIPES[recipe][0])
+        add(net, hidden, run, recipe)
         print(
-            f"{time.strftime('%H:%M:%S')} net={net} hidden={hidden} seed={seed} "
+            f"{time.strftime('%H:%M:%S')} {file_of(net, hidden, recipe).stem} seed={seed} "
             f"val={run['val_acc']:.4f} test={run['test_acc']:.4f} {run['seconds']} s",
             flush=True,
         )
@@ -134,10 +155,25 @@ def seeds_of() -> str:
     return start + ", ".join(parts) + "."
 
 
+def recipe_table() -> str:
+    """Validation accuracy in % with each recipe, mean ± standard deviation over seeds."""
+    titles = " | ".join(NETS[net] for net in CHANGED_NETS)
+    lines = [f"| recipe | {titles} | n |", "|---" * 4 + "|"]
+    for recipe, (_, title) in RECIPES.items():
+        runs = [(kept(net, CHANGED_SIZE, recipe) or {"runs": []})["runs"] for net in CHANGED_NETS]
+        if min(map(len, runs)) > 1:
+            cells = [[100 * run["val_acc"] for run in each] for each in runs]
+            shown = [f"{statistics.mean(c):.1f} ± {statistics.stdev(c):.1f}" for c in cells]
+            lines.append(f"| {title} | {' | '.join(shown)} | {min(map(len, runs))} |")
+    return "\n".join(lines)
+
+
 def write_page() -> None:
-    """Insert the table into docs/results.md."""
+    """Insert the tables into docs/results.md."""
     text = f"{table()}\n\n{seeds_of()}"
     write_between(PAGE, "<!-- yinyang -->", "<!-- end of yinyang -->", text)
+    start, end = "<!-- yinyang recipes -->", "<!-- end of yinyang recipes -->"
+    write_between(PAGE, start, end, recipe_table())
 
 
 def main() -> None:
@@ -146,22 +182,30 @@ def main() -> None:
     parser.add_argument("--nets", nargs="+", default=list(NETS), help="0, 2, 3, inf")
     number = cli.positive_int
     parser.add_argument("--hidden", nargs="+", type=number, default=list(SIZES), help="sizes")
+    parser.add_argument(
+        "--recipes", action="store_true",
+        help=f"run: other recipes, with {CHANGED_SIZE} hidden neurons, instead of other networks",
+    )  # fmt: skip
     parser.add_argument("--seeds", type=number, default=5, help="number of seeds, from 0")
     parser.add_argument("--jobs", type=number, default=1, help="number of runs at a time")
     args = parser.parse_args()
     for net in args.nets:
         if net not in NETS:
             parser.error(f"--nets {net}: not one of {', '.join(NETS)}")
+    configurations = [(net, hidden, "") for hidden in args.hidden for net in args.nets]
+    if args.recipes:
+        configurations = [(net, CHANGED_SIZE, each) for each in RECIPES for net in CHANGED_NETS]
     if args.what == "run":
         try:
             with locked(RESULTS):
-                make(args.nets, args.hidden, args.seeds, args.jobs)
+                make(configurations, args.seeds, args.jobs)
         except FolderInUseError as error:
             parser.error(error.strerror)
     if args.what == "write":
         write_page()
     print(table())
     print(seeds_of())
+    print(recipe_table())
 
 
 if __name__ == "__main__":

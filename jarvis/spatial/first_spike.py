@@ -385,22 +385,24 @@ def first_spike_scores(
         outputs: output of the last layer.
         tau: difference in time, ms, that changes a score by 1 (one nat).
         end: end of the trial, ms; later spikes are ignored.
-        late: time after `end` given to an output that never rose above the resting potential, ms.
+        late: time after `end` given to an output that never rose above the resting potential, ms;
+            0: the time of silent outputs is `end`, without a gradient.
         threshold: threshold of the output neurons.
 
     Returns:
         scores ``[B, n]``.
 
     Raises:
-        ValueError: if `tau`, `end` or `late` is not positive.
+        ValueError: if `tau` or `end` is not positive, or `late` is negative.
 
     Example:
         >>> times, peaks = torch.tensor([[3.0, math.inf]]), torch.tensor([[1.0, 0.5]])
         >>> first_spike_scores(FirstSpikes(times, peaks), tau=1.0)
         tensor([[ -3., -14.]])
     """
-    for name, value in (("tau", tau), ("end", end), ("late", late)):
+    for name, value in (("tau", tau), ("end", end)):
         check_number(name, value, "ms", above=0)
+    check_number("late", late, "ms", at_least=0)
     threshold = check_number("threshold", threshold, above=0)
     check_type("outputs", outputs, (FirstSpikes, tuple), "FirstSpikes")
     if len(outputs) != 2:

@@ -455,7 +455,7 @@ plt.show()
 # *The figure shows the box of each class spike over the saliency (left), and the scores of all
 # pairs, sorted by group (right).* In the matrix each satellite is a block. Now give each satellite
 # its own mask ([instance segmentation](../docs/glossary.md#instance-segmentation)). Leave out
-# groups of fewer than four spikes, and close gaps of one pixel.
+# groups of fewer than four spikes, and close gaps of up to two pixels.
 
 # %%
 instances = smash(unravelled, (128, 128), threshold=0.1, align="none", min_spikes=4)

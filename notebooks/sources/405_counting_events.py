@@ -108,7 +108,7 @@ if check.count_neighbours(count_neighbours):
 #
 # 1. A pixel with an event is **dense** if at least three events lie in the 3x3 pixels around it,
 #    in the same frame and the two adjacent frames.
-# 2. Gaps of one pixel are closed, as for the network.
+# 2. Gaps of up to two pixels are closed, as for the network.
 # 3. Dense pixels that touch, within a frame or from one frame to the next, form a region.
 # 4. A region of fewer than 30 events is noise.
 

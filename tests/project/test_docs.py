@@ -175,10 +175,35 @@ def test_the_guide_has_the_table_of_lessons(conf):
     assert "| lesson | cells | words |" in shown
 
 
-def test_ways_through_name_notebooks_that_exist():
-    ways = page("path").split("## Six ways through")[1].split("```")[0]
-    numbers = {path.stem.partition("_")[0] for path in NOTEBOOKS}
-    assert set(re.findall(r"\b\d{2,3}\b", ways)) <= numbers
+def ways() -> list[str]:
+    text = page("path").split("## Six ways through")[1]
+    return re.findall(r"^- \*\*.*?(?=^- |^$)", text, re.S | re.M)
+
+
+def lessons_of(way: str) -> list[str]:
+    """The numbers of the lessons that a way names, such as "101 to 103, 201", in its order."""
+    known, found = [path.stem[:3] for path in NOTEBOOKS], []
+    for first, last in re.findall(r"(\d{3})(?: to (\d{3}))?", way):
+        found += [n for n in known if first <= n <= (last or first)]
+        assert {first, last or first} <= set(known), way
+    return found
+
+
+def needed(number: str) -> set[str]:
+    """The lessons that the head of a lesson asks for, except for those of single sections."""
+    (source,) = (path for path in NOTEBOOKS if path.stem.startswith(number))
+    head = source.read_text(encoding="utf-8").replace("\n# ", " ")
+    text = re.search(r"\*\*You need\.\*\*(.*?)\*\*Leads to", head, re.S)[1]
+    text = re.sub(r"for section \d only, \S+", "", text)
+    return set(re.findall(r"\]\((\d{3})_", text))
+
+
+def test_ways_through_name_notebooks_that_exist_and_all_that_these_need():
+    assert len(ways()) == 6
+    for way in ways():
+        path = lessons_of(way)
+        for place, number in enumerate(path):
+            assert needed(number) <= set(path[:place]), (number, way)
 
 
 def test_every_source_in_the_code_is_on_the_equations_page(conf):
