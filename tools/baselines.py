@@ -630,8 +630,8 @@ def grid(**values: tuple) -> tuple[dict[str, Any], ...]:
 
 
 #: The settings of each kind of network to try on the held-out speakers
-_DENSE = grid(lr=(1e-3, 3e-3, 1e-2), dropout=(0.3, 0.5))
-_SPIKING = grid(lr=(1e-3, 3e-3, 1e-2), dropout=(0.3,), tau=(10.0, 20.0, 60.0))
+_DENSE = grid(lr=(1e-3, 3e-3), dropout=(0.3, 0.5))
+_SPIKING = grid(lr=(1e-3, 3e-3), dropout=(0.3,), tau=(20.0, 60.0))
 TRIED = {"mlp": _DENSE, "gru": _DENSE, "lif": _SPIKING, "feedforward": _SPIKING}
 
 
@@ -844,11 +844,12 @@ def chosen(name: str) -> dict[str, Any]:
     if len(row.settings) == 1:
         return row.settings[0]
     content = head(name)
-    for i, setting in enumerate(row.settings):
+    for setting in row.settings:
         if any(each["setting"] == setting for each in content["tried"]):
             continue
         began = time.perf_counter()
-        found = row.learn(setting, "val", 0, RUNS / f"{name}_setting_{i}")
+        folder = "_".join([name, *(f"{key}_{value}" for key, value in setting.items())])
+        found = row.learn(setting, "val", 0, RUNS / folder)
         result = {
             "setting": setting,
             "val_acc": round(found.acc, 4),

@@ -504,8 +504,8 @@ check.from_memory(from_memory)
 # - Rotter & Diesmann 1999, Biol. Cybern. 81:381,
 #   [doi:10.1007/s004220050570](https://doi.org/10.1007/s004220050570): exact steps.
 # - Brunel & van Rossum 2007, Biol. Cybern. 97:337,
-#   [doi:10.1007/s00422-007-0190-0](https://doi.org/10.1007/s00422-007-0190-0): Lapicque 1907,
-#   translated.
+#   [doi:10.1007/s00422-007-0190-0](https://doi.org/10.1007/s00422-007-0190-0): on Lapicque 1907,
+#   with a translation.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 record("results/101_leaky_neuron.json", {"t_first": t_first}, full=full_run)

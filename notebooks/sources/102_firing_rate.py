@@ -498,7 +498,7 @@ plt.show()
 # is left out.* Noise rounds off the corner of the f-I curve: the neuron also responds to currents
 # below the rheobase.
 #
-# Far above the rheobase the mean current carries $v$ to the threshold, and noise only makes the
+# Far above the rheobase the mean current carries $v$ to the threshold, and noise mainly makes the
 # intervals vary: [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below the rheobase,
 # only fluctuations reach the threshold:
 # [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. When spikes are rare,

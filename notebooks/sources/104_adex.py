@@ -321,10 +321,10 @@ if check.steady_reset(steady_reset):
 # ## Summary
 #
 # 1. The exponential makes the spike: above the rheobase (for $a = 0$:
-#    $g_L (V_T - \Delta_T - E_L)$) no fixed point is left, and $V$ rises ever faster.
+#    $g_L (V_T - \Delta_T - E_L)$) no stable fixed point is left, and $V$ rises ever faster.
 # 2. The adaptation current $w$ slowly follows $a\,(V - E_L)$ and grows by $b$ at each spike.
 # 3. The nullclines meet at the fixed points. A current moves the V-nullcline up until the fixed
-#    points merge and vanish.
+#    points merge and vanish (or, if $a$ is large and $w$ slow, until rest becomes unstable).
 # 4. To the right of $V_T$, a reset below the V-nullcline leads to a short interval, a reset
 #    above the nullcline to a long interval.
 #

@@ -31,8 +31,8 @@
 # After this lesson you can
 #
 # 1. choose a published firing pattern by name, and say what its intervals do,
-# 2. say which parameters set how far a neuron slows down, and which one sets the number of
-#    spikes until then,
+# 2. say which parameters set how far a neuron slows down, and which one, if adaptation is strong,
+#    sets the number of spikes until then,
 # 3. step an equation that diverges, without overflow,
 # 4. check a simulation against a finer one, and choose `dt`.
 
@@ -200,7 +200,8 @@ plt.show()
 # 20<!-- settled_small_b 1 --> intervals to get there, with a large $b$ only
 # 3<!-- settled_large_b 1 -->: $w$ climbs to the same mean in steps of $b$. On the right, the blue
 # points with the same product differ by less than 20 %. So $b\,\tau_w$ sets **how far** the neuron
-# slows down, and $b$ alone sets **how many spikes that takes**.
+# slows down. If adaptation is strong, as here, $w$ always ends at nearly the same value, and $b$
+# sets **how many spikes that takes**. (If it is weak, $\tau_w$ matters, too.)
 #
 # $a$ acts without spikes: a positive $a$ slowly strengthens the leak (so the current of `transient`
 # soon no longer makes it fire); a negative $a$ weakens it (the intervals of `delayed` shrink). The
@@ -529,8 +530,8 @@ plt.show()
 #
 # ## Summary
 #
-# 1. The product $b\,\tau_w$ sets the steady rate; $b$ alone sets how many spikes it takes to
-#    reach this rate.
+# 1. The product $b\,\tau_w$ sets the steady rate; if adaptation is strong, $b$ sets how many
+#    spikes it takes to reach this rate.
 # 2. In the variable $s = e^{-(V-V_T)/\Delta_T}$, the upstroke is a straight line, so it can be
 #    stepped exactly.
 # 3. Compare spike times with an independent simulation; if the neuron is chaotic, compare

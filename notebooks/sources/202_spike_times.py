@@ -14,9 +14,9 @@
 # # Send a picture with one spike per pixel
 #
 # A rate code needs hundreds of spikes for one precise grey level. In a **time code** each pixel
-# fires once, and *when* it fires tells its brightness. You write such a code, read it with the
-# wrong decoder, and meet a neuron that produces it. Then you compare what rate and time codes cost,
-# and how well they withstand noise.
+# fires at most once, and *when* it fires tells its brightness. You write such a code, read it with
+# the wrong decoder, and meet a neuron that produces it. Then you compare what rate and time codes
+# cost, and how well they withstand noise.
 #
 # **Time.** 50 minutes for you, 20 seconds for the machine.
 #
@@ -593,7 +593,7 @@ if check.read_relative(read_relative):
 #
 # ## Summary
 #
-# 1. A first-spike code sends one spike per pixel. Its rounding error is $1/(\sqrt{12}\,(T-1))$.
+# 1. A first-spike code sends at most one spike per pixel. Its rounding error is $1/(\sqrt{12}\,(T-1))$.
 # 2. Choose the decoder that belongs to the code: counts of first spikes leave only silhouettes.
 # 3. A charging neuron fires at $\tau\ln\frac{x}{x-\theta}$, and is silent below $\theta$.
 # 4. Jitter hurts short time codes, lost spikes hurt codes with few spikes, and spurious spikes hurt

@@ -307,8 +307,8 @@ if check.camera_events(camera_events):
 #
 # For N-MNIST (Orchard et al. 2015), handwritten digits on a monitor were shown to an event camera;
 # 34 x 34 of its pixels were kept. A digit at rest sends nothing, so the camera moved: three
-# *saccades* of 100 ms each, along a triangle and back. Each recording is a list of events: a time
-# in ms, and a unit number, which encodes the polarity (ON or OFF), the row and the column.
+# *saccades* of 100 ms each, along the sides of a triangle. Each recording is a list of events: a
+# time in ms, and a unit number, which encodes the polarity (ON or OFF), the row and the column.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 load = datasets.nmnist
@@ -556,8 +556,9 @@ if full_run and on_nmnist:
 # came matters: each saccade shows different edges. (Whether the exact ms matters was not tested.)
 # Even ON minus OFF still gives 66.5<!-- net 2 --> %.
 #
-# After 30 ms the accuracy is 90<!-- soon_30 1.5 --> %, about two standard errors higher than with
-# whole recordings, perhaps because these mix the edges of three saccades. To use a whole recording
+# After 30 ms the accuracy is 90<!-- soon_30 1.5 --> %, five points higher than with whole
+# recordings. This is 1.5 standard errors of the difference, so it may be chance; a reason could be
+# that whole recordings mix the edges of three saccades. To use a whole recording
 # without being told when a saccade begins, a reader needs a memory, as in
 # [304](304_recurrent.ipynb).
 #

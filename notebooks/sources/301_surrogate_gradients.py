@@ -448,7 +448,7 @@ print("surrogate                 ", *(f"{value:.3f}" for value in acc_surrogate)
 assert not full_run or max(acc_true) < min(acc_surrogate) - 0.1
 
 # %% [markdown]
-# Is 91 % good? A **perfect decoder** knows the rule, and estimates $x_k$ by $n_k / T$, the spike
+# Is 90 % good? A **perfect decoder** knows the rule, and estimates $x_k$ by $n_k / T$, the spike
 # count over $T = 25$ steps. Let it decode the same spikes.
 
 # %%
@@ -573,7 +573,7 @@ print(f"trained by the library: {accuracy_of(model):.3f}")
 #
 # <details><summary>Make a guess, then open: which matters more, shape or slope?</summary>
 #
-# Here neither matters much. Only beyond $k = 100$ does learning fade.
+# Here neither matters much. Only beyond $k = 1000$ does learning fade.
 # </details>
 
 
@@ -623,7 +623,7 @@ plt.show()
 # *The figure shows the five shapes (left), and the test accuracy by shape (middle, which names the
 # colours) and by slope (right), one dot per network; dashed: the perfect decoder, dotted: no
 # gradient through spikes.* The means of all shapes lie within 0.2<!-- shapes_spread 0.25 --> points
-# of each other. From 0.1 to 100 the slope makes hardly any difference; at $10^4$ the accuracy is
+# of each other. From 0.1 to 1000 the slope makes hardly any difference; at $10^4$ the accuracy is
 # down to 87<!-- slope_10000 3 --> %.
 #
 # ### Exercise 5: The reach of a bump (4 min)
@@ -703,8 +703,8 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 #    rises from 69<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %.
 # 4. Backpropagation through time passes each potential's gradient, times the decay, to the
 #    potential one step before.
-# 5. With one layer of spikes, any of the five shapes will do, and any slope from 0.1 to 100. A
-#    deeper network learns more slowly with a narrow bump.
+# 5. With one layer of spikes, any of the five shapes will do, and any slope from 0.1 to 1000. A
+#    small network with two hidden layers learned more slowly with a narrow bump.
 #
 # ## Further reading
 #

@@ -315,8 +315,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the accuracy of the perfect decoder, by formula and simulated, and of our
-# network.* The network is at the ceiling of 91.2<!-- ceiling 0.05 --> %. Only a longer or a better
-# code would help. (With a standard error of 0.2 to 0.3 points, a dot may lie above the ceiling.)
+# network.* The network is at the ceiling of 91.2<!-- ceiling 0.05 --> %, as far as one network can
+# show. Only a longer or a better code would help much. (With a standard error of 0.2 to 0.3 points,
+# a dot may lie above the ceiling.)
 #
 # ### Exercise 3: How long must the code be? (5 min)
 #
@@ -474,9 +475,9 @@ plt.show()
 # ceiling of their read-out (right; dotted: y = x).* Weights that fall linearly from $T$ to 1 leave
 # $T_\mathrm{eff} \approx \frac34 T$ and lower the ceiling from 91.2 to
 # 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network's accuracy lies within about
-# 0.4<!-- largest_gap 0.2 --> points of *its* ceiling. (The networks lie above their ceilings
-# because all are tested on the same 8192 samples, on which even perfect decoders exceed the
-# formula.) From mean current to mean potential the formula predicts a loss of 1.2 points, and the
+# 0.4<!-- largest_gap 0.2 --> points of *its* ceiling. (The networks may lie above their
+# ceilings because all are tested on the same 8192 samples and draws of spikes, which may be easy
+# ones.) From mean current to mean potential the formula predicts a loss of 1.2 points, and the
 # networks lose about as much.
 #
 # ### Exercise 4: A mean with a leak (5 min)
@@ -583,8 +584,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the training loss on the first-spike code, with and without a lasting synaptic
 # current; dotted: $\ln 2$.* The plain network reaches an accuracy of 79<!-- ttfs_unmatched 2 --> %
-# in 8 epochs, and 90<!-- ttfs_patient 2 --> % in 32 (blue). With the synapse that matches the code
-# it reaches 98<!-- ttfs_matched 1 --> % in 8 epochs.
+# in 8 epochs, and 90<!-- ttfs_patient 2 --> % in 32 (blue; one network each). With the synapse that
+# matches the code it reaches 98<!-- ttfs_matched 1 --> % in 8 epochs.
 #
 # With the Poisson code the lasting synapse costs accuracy (88<!-- mismatched 1 --> % against 91 %),
 # partly because, like the mean potential, it gives early spikes more weight. The weighting explains

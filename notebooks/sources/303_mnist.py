@@ -394,9 +394,9 @@ if check.lesion(lesion):
 # <details><summary>Make a guess, then open: how many steps does it need, and what do Poisson spikes
 # cost?</summary>
 #
-# Three steps are as good as all 25. Poisson spikes cost up to half a point at two or three steps,
-# and nothing later. The noise of Poisson spikes falls as $1/\sqrt T$, and most of MNIST's pixels
-# are nearly 0 or 1, so the draws are hardly random.
+# Three steps are as good as all 25. Poisson spikes cost about half a point at two or three steps,
+# and nothing that can be measured later. The noise of Poisson spikes falls as $1/\sqrt T$, and most
+# of MNIST's pixels are nearly 0 or 1, so the draws are hardly random.
 # </details>
 
 # %%
@@ -436,7 +436,7 @@ print(f"test accuracy after 4 steps {early:.2%}, after {n_steps} {result['acc']:
 
 # %% [markdown]
 # Stopping after four steps costs 0.1<!-- lost_4 0.2 --> points, about as much as the standard
-# error, 0.14.
+# error of one accuracy, 0.15.
 #
 # ### Exercise 4: The shortest run (3 min)
 #
@@ -510,7 +510,7 @@ plt.show()
 # *The figure shows the operations per picture against the run time.* (An addition counts as a
 # multiplication, and neither memory access nor the neurons' own updates are counted.) The hidden
 # neurons fire in 0.29<!-- rate_1 0.05 --> and 0.47<!-- rate_2 0.06 --> of all steps, about 290 and
-# 480 Hz, far above the rates of cortical neurons. Fewer spikes ([302](302_read_outs.ipynb)) can
+# 470 Hz, far above the rates of cortical neurons. Fewer spikes ([302](302_read_outs.ipynb)) can
 # save at most 15 % against the ordinary network: the first layer's multiplications remain.
 #
 # ### Exercise 5: Answer with the first spike (10 min)
@@ -557,7 +557,7 @@ record("results/303_mnist.json", measured, full=full_run and on_mnist)
 #    and 0.1<!-- lost_4 0.2 --> points less if it stops after four of 25 steps.
 # 4. Over 25 steps the spiking network takes nearly twice as many operations as an ordinary
 #    network of the same accuracy, and over four steps about as many. Over two steps it takes
-#    slightly fewer, but loses half a point of accuracy.
+#    slightly fewer, but loses about half a point of accuracy.
 #
 # ## Further reading
 #

@@ -431,12 +431,13 @@ plt.show()
 # memory do worse here: the linear read-out reaches 84<!-- test_two 1 --> %, the recurrent networks
 # 77<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. The reason may be our
 # choices, or just these 100 recordings. On average, the recurrent networks lead the slow neurons by
-# 3.1<!-- lead_rec 0.5 --> points, but with a standard error over the recordings of
+# 3.1<!-- lead_rec 0.5 --> points, but with a standard error over the first recordings of
 # 1.9<!-- lead_rec_error 0.3 --> this is only a hint. The linear read-out leads the recurrent
 # networks by 6.7<!-- lead_two 0.5 --> points (standard error 2.7<!-- lead_two_error 0.3 -->). These
-# errors cover only the choice of recordings. The five recurrent networks differ by up to 9 points,
-# so other initial weights could change both leads. So do rounding errors: an earlier version of the
-# library added some numbers in another order, and the leads were 4.8 and 5.0 points.
+# errors cover only the choice of the recordings that come first. The five recurrent networks differ
+# by up to 9 points, so other initial weights could change both leads. Even rounding errors do: an
+# earlier version of the library added some numbers in another order, and the leads were 4.8 and 5.0
+# points.
 #
 # ## 5. Where is the memory?
 #
@@ -621,10 +622,11 @@ if full_run and on_nmnist:
 # %% [markdown]
 # With the exploding gradient the networks stay at 30<!-- exploding 8 --> %, below the ceiling
 # without memory. The narrow bump brings the same initial weights to 77<!-- narrow 5 --> %. Is the
-# explosion to blame? The controls say no. With the wide bump and three times the usual weights, the
-# gradient is nearly steady, but the networks reach only 35<!-- wide_3 8 --> %. With the usual
-# weights, the gradient vanishes, and they reach 34<!-- wide_1 8 --> %. Here the wide bump itself
-# does the harm (we have not tested why).
+# explosion to blame? The controls say: not alone. With the wide bump and three times the usual
+# weights, the gradient is nearly steady, but the networks reach only 35<!-- wide_3 8 --> %. With
+# the usual weights, the gradient vanishes, and they reach 34<!-- wide_1 8 --> %. So the wide bump
+# is enough to do the harm, even if the gradient does not explode before training (we have not
+# tested why).
 #
 # ### Exercise 4: A given spectral radius (4 min)
 #
@@ -684,7 +686,7 @@ plt.show()
 # one network for each strength of the regularisation.* At strength 0.3 the neurons fire in
 # 0.24<!-- rate_0.3 0.05 --> of all steps instead of 0.38<!-- rate_0 0.06 -->, without a loss of
 # accuracy: 88<!-- frugal_0.3 3 --> % instead of 85<!-- frugal_0 3 --> %. These are networks of one
-# fold; between folds the accuracy differs by 10 points.
+# fold; between folds, that of the networks without regularisation differs by 6 points.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 percent = dict(digit_counts=mean(digit_acc["counts"]), digit_ff=mean(digit_acc["feed-forward"]))
@@ -709,8 +711,8 @@ record("results/304_recurrent.json", measured, full=full_run and on_nmnist)
 # %% [markdown]
 # ## Summary
 #
-# 1. Where every moment shows the answer, recurrence adds nothing to a feed-forward network of
-#    equal size.
+# 1. On the digits of N-MNIST, where every moment shows the answer, recurrence adds nothing to a
+#    feed-forward network of equal size.
 # 2. A question about order needs memory: without memory, no reader exceeds
 #    55<!-- blind 0.5 --> %. Recurrence reaches 83<!-- order_rec 3 --> %, a linear read-out that is
 #    given the memory 86<!-- order_two 3 --> %. Compare with such a read-out before you praise a
@@ -718,7 +720,7 @@ record("results/304_recurrent.json", measured, full=full_run and on_nmnist)
 # 3. To find out where a network remembers, erase part of its state. Here potentials and spikes
 #    restore each other.
 # 4. Large recurrent weights and a wide bump make the gradient explode. But the wide bump trains
-#    badly with small weights, too: only controls show what is to blame.
+#    badly with small weights, too: only controls show what else may be to blame.
 # 5. In one network, rate regularisation removed 40 % of the spikes at no visible cost.
 #
 # ## Further reading

@@ -309,8 +309,9 @@ check.balance_window(balance_window)
 # %% [markdown]
 # ## 5. Does it matter how fast the pairs come?
 #
-# Sjöström, Turrigiano & Nelson (2001) let pre fire 10 ms before or after post, about 60 times, at
-# different rates. What does the pair rule predict at 50 Hz, with a pair every 20 ms?
+# Sjöström, Turrigiano & Nelson (2001) let pre fire 10 ms before or after post, in trains of pairs
+# at different rates. We take 60 pairs in a row. What does the pair rule predict at 50 Hz, with a
+# pair every 20 ms?
 #
 # <details><summary>Make a guess, then open</summary>
 # Nearly the same change for both orders: a pre spike 10 ms before one post spike is also 10 ms

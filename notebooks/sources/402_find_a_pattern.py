@@ -285,8 +285,8 @@ plt.show()
 # how often it fires outside the pattern, compared with both controls (right).* At first it fires
 # inside and outside the pattern alike. But in the pattern the same inputs always come just before
 # its spike, and gain weight. In the last quarter it fires in 100<!-- hits 0.5 --> % of the
-# patterns, 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With
-# shuffled times it finds nothing: this neuron has learned *when* inputs fire.
+# patterns, 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. A
+# neuron that learns with shuffled times finds nothing: here, the rates alone are not enough.
 #
 # One stream proves little. Try 10<!-- streams 0 --> more streams, each with its own pattern, noise
 # and shuffled control.
@@ -344,8 +344,9 @@ if check.jitter(jitter):
 
 # %% [markdown]
 # <details><summary>How precisely, then?</summary>
-# To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all of
-# them. The neuron responds to the first few ms of the pattern, which jitter smears out.
+# To a few ms. 1 ms costs nothing, and 5 ms nearly all hits; where they are lost in between differs
+# from neuron to neuron. The neuron responds to the first few ms of the pattern, which jitter smears
+# out.
 # </details>
 #
 # ## 4. Which synapses win?
@@ -508,8 +509,8 @@ if check.compete(compete):
 # 1. The neuron's three steps and the learning rule's four steps form one loop.
 # 2. With a little more depression than potentiation, inputs that keep arriving just before the
 #    output spike win.
-# 3. If the pattern's spike times are shuffled, the neuron hardly ever finds it: it mostly learns
-#    timing.
+# 3. In most streams the neuron finds the pattern. If the pattern's spike times are shuffled, it
+#    hardly ever does: it mostly learns timing.
 # 4. The output spike comes ever earlier, until it reaches the start of the pattern.
 # 5. Inhibition makes neurons share the patterns.
 #

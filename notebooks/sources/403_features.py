@@ -59,11 +59,11 @@ n_seeds = 3  # repetitions with other random numbers
 blocks = 60  # blocks of 16 trials with reward
 
 # %% [markdown]
-# ## 1. A picture becomes one spike per cell
+# ## 1. A picture becomes at most one spike per cell
 #
 # Cells with a [difference of Gaussians](../docs/glossary.md#difference-of-gaussians) as their
-# filter respond to edges: ON cells to bright spots, OFF cells to dark ones. Each cell fires once,
-# earlier for a stronger response ([latency](../docs/glossary.md#latency-code)).
+# filter respond to edges: ON cells to bright spots, OFF cells to dark ones. Each cell fires at
+# most once, earlier for a stronger response ([latency](../docs/glossary.md#latency-code)).
 
 # %%
 n_steps = 15  # of a picture
@@ -309,8 +309,9 @@ plt.show()
 # *The figure shows how many test digits a linear read-out gets right, from the layer's features and
 # from two controls, for 3<!-- n_seeds 0 --> seeds (dots); the line marks the pixels.* With one
 # number per map, learned features reach 87.6<!-- learned 1 --> %, and random ones
-# 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: few learned
-# weights are strong, while random weights are nearly equal. Their arrangement in strokes adds only
+# 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: about a
+# third of the learned weights are near 1 and the others near 0, while random weights are nearly
+# equal. Their arrangement in strokes adds only
 # the last 8.2<!-- strokes 1 --> points. With four numbers per map, learned features reach
 # 96.7<!-- learned_4 0.5 --> %. The 64 pixels do as well as these 160 numbers.
 #

@@ -140,9 +140,9 @@ assert not full_run or lit["conv3"] < 0.4 * of_digit
 
 # %% [markdown]
 # *The figure shows ten maps of each layer in pixels: red for ON, blue for OFF cells, each scaled to
-# its highest value.* conv1 has bars and edges, conv2 longer strokes and bends. Hardly any map of
-# conv3 is a digit: most are one or two short strokes. The median map lights 24<!-- lit_3 2 -->
-# pixels; a digit has 126<!-- lit_digit 2 -->.
+# its highest value.* conv1 has bars and edges, conv2 short strokes with a dark or a bright side.
+# Hardly any map of conv3 is a digit: most are one or two short strokes. The median map lights
+# 24<!-- lit_3 2 --> pixels; a digit has 126<!-- lit_digit 2 -->.
 #
 # A spike of conv3 is a *class spike*. Name each map by the digit for which it wins most often, in
 # one half of the pictures. How well does the network read the other half?
@@ -163,7 +163,8 @@ print(f"{answered.double().mean():.0%} of the pictures cause a class spike; of t
 assert right > 0.15
 
 # %% [markdown]
-# 49<!-- right 2 --> % of the network's answers are right: nothing tells it to separate 4 and 9.
+# 49<!-- right 2 --> % of these answers are right: nothing tells the network which differences
+# between pictures matter.
 #
 # ### Exercise 1: Go one layer back (5 min)
 #
@@ -537,8 +538,9 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 #
 # And the weak label? Trained with empty scenes, the network has an IoU of
 # 0.64<!-- mean_iou_empty 0.01 -->, gives as many false alarms as before, and tells
-# 88<!-- two_instances_empty 1 --> % of the pairs apart. Another seed or other scenes change this
-# share by a similar amount (lesson 405), so the weak label hardly matters.
+# 88<!-- two_instances_empty 1 --> % of the pairs apart. Other scenes together with another seed
+# change this share by a similar amount (lesson 405). So this comparison shows no effect of the weak
+# label.
 #
 # ### Exercise 5: Measure informedness (4 min)
 #
@@ -576,6 +578,8 @@ if check.informedness(informedness):
 #   [doi](https://doi.org/10.1109/IJCNN48605.2020.9207075): SpikeSEG and its decoder.
 # - Kirkland, Manna, Vicente & Di Caterina (2022), IEEE Trans. Computers 71:2728,
 #   [doi](https://doi.org/10.1109/TC.2022.3191968): HULK and SMASH.
+# - Kirkland et al. (2023), *Neuromorphic sensing and processing for space domain awareness*, IGARSS:
+#   the constants of the first attempt.
 #
 # **Next.** [405](405_counting_events.ipynb).
 # **See also.** [The guide to STDP and SpikeSEG](../docs/spikeseg.md); [203](203_events.ipynb).

@@ -118,7 +118,7 @@ def one_input(weights, slope, **options):
 
 # %%
 forms = {"A": lambda s: (clock * s).sum(0)}
-forms["B"] = lambda s: dt + dt * (1 - s.cumsum(0).clamp(max=1)).sum(0)
+forms["B"] = lambda s: dt + dt * torch.relu(1 - s.cumsum(0)).sum(0)
 weights = torch.linspace(0.405, 0.62, 44, dtype=torch.float64)  # one spike each, never two
 truth = exact_slope(weights.numpy())
 
@@ -161,12 +161,12 @@ plt.show()
 #
 # ### Exercise 1: Write the first spike time (5 min)
 #
-# A neuron may spike more than once. Form B still has the right value, but its `clamp` passes no
+# A neuron may spike more than once. Form B still has the right value, but its `relu` passes no
 # gradient to the first spike, which ends the count, or to any later step. Write the time of the
 # *first* spike for trains with any number of spikes: count a step if there is no spike in it or in
 # any earlier step. The derivative with respect to $s_k$ must be minus `dt` times the number of
-# steps that a spike in step $k$ would save (for the first spike: does save). A train without a
-# spike gets `dt * (len(s) + 1)`.
+# steps by which a spike in step $k$ shortens the count. (For the first spike, these are the steps
+# until the next spike, or until the end.) A train without a spike gets `dt * (len(s) + 1)`.
 
 
 # %% tags=["exercise"]
@@ -181,7 +181,7 @@ check.first_time(first_time)
 # %% [markdown]
 # ## 2. Does it matter in training?
 #
-# Train the neuron to spike at 4 ms: $L = (T - 4)^2$, or in form A, which is common,
+# Train the neuron to spike at 4 ms: $L = (T - 4)^2$, or in form A
 # $L = \sum_k s_k (t_k - 4)^2$. Start with a spike that is too late, and train with both gradients.
 
 # %%
@@ -326,11 +326,12 @@ plt.show()
 # direction, 0 orthogonal, -1 opposite; boxes hold the middle half of the neurons, whiskers span
 # all.* At the best slope, 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and
 # 37<!-- wrong 3 --> % of all derivatives have the wrong sign; guessing would give 50 %. For some
-# neurons the surrogate gradient is nearly opposite to the exact gradient. A detached reset does not
-# help: at its best slope 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the
-# grid is not to blame: the exact gradient on the grid has 7<!-- control 2 --> % wrong signs, and
-# its box is a line close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid
-# a reset lasts to the end of its step, so each spike delays the next ones.)
+# neurons the surrogate gradient is nearly opposite to the exact gradient. A detached reset helps
+# only at small slopes: at its best slope, still 40<!-- detached 3 --> % of the signs are wrong. For
+# nearly all neurons the grid is not to blame: the exact gradient on the grid has
+# 7<!-- control 2 --> % wrong signs, and its box is a line close to 1. (For 4<!-- opposite 1 -->
+# neurons the cosine is negative. On a grid a reset lasts to the end of its step, so each spike
+# delays the next ones.)
 #
 # Surrogates trained every network of part 3. Surrogates answer a different question, *would one
 # more spike help?* So they can create spikes; the exact gradient cannot. But as derivatives of a

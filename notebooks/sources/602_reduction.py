@@ -280,9 +280,10 @@ plt.show()
 # *The figure shows one spike of each train at 10 µA/cm², and the rates; dots mark the onsets.* What
 # the reduction **changes**: the onset (5.01<!-- onset_2 0.005 --> instead of
 # 6.26<!-- onset 0.005 --> µA/cm²), the rate at 10 µA/cm² (86<!-- rate_2 0.5 --> instead of
-# 68<!-- rate 0.5 --> Hz) and the spike, which is steeper, shorter and higher (45<!-- peak_2 0.5 -->
-# instead of 30<!-- peak 0.5 --> mV), because sodium no longer lags behind V. What it **keeps**:
-# roughly the course of V between spikes, and the abrupt start of firing above 50 Hz.
+# 68<!-- rate 0.5 --> Hz) and the spike, which is shorter, steeper and higher (45<!-- peak_2 0.5 -->
+# instead of 30<!-- peak 0.5 --> mV): steeper and higher because sodium no longer lags behind V.
+# What it **keeps**: roughly the course of V between spikes, and the abrupt start of firing above 50
+# Hz.
 #
 # ## 2. How does the resting state lose its stability?
 #
@@ -549,7 +550,8 @@ assert eigenvalues(highest, p).real.max() > 0
 # a stable fixed point (filled) and an unstable one (white), a saddle. At
 # -4.32<!-- saddle_node 0.005 --> µA/cm² these two merge and vanish: a [saddle-node
 # bifurcation](../docs/glossary.md#saddle-node-bifurcation). (A third fixed point, unstable, lies at
-# a higher V, outside the figure.) Beyond, the neuron has to fire, even without a current. How fast?
+# a higher V, outside the figure.) Above this current the neuron has to fire, so it fires even
+# without any input. How fast?
 
 # %%
 distance = np.logspace(-4, 0, n_near)
@@ -762,9 +764,9 @@ check.neuron_type(neuron_type)
 # 2. A neuron whose fixed point loses its stability at a Hopf bifurcation jumps onto a cycle without
 #    a slow place: type II. At a saddle-node on the cycle two fixed points vanish and leave a slow
 #    place: type I. Shifting the curves of $n$ turns type II into type I.
-# 3. Near a saddle-node every neuron is a quadratic neuron, and the rate follows without a free
-#    parameter.
-# 4. The exponent at the onset is 1/2 at a saddle-node. A type II neuron jumps; the leaky neuron's
+# 3. Near a saddle-node on its cycle, a neuron behaves like a quadratic neuron. For the EIF neuron,
+#    the rate follows without a free parameter.
+# 4. There, the exponent at the onset is 1/2. A type II neuron jumps; the leaky neuron's
 #    logarithm looks almost like a jump.
 #
 # ## Further reading

@@ -376,7 +376,7 @@ print(f"excitation at 12 Hz per synapse: {strong_rate:.0f} Hz")
 
 # %% [markdown]
 # A neuron in the cortex of an awake animal has thousands of synapses. Yet it fires at far less than
-# 214<!-- strong 0.5 --> Hz, and its spikes look random. There are two ways to bring our neuron down
+# 214<!-- strong 0.5 --> Hz, and its spikes look random. Here are two ways to bring our neuron down
 # to 20 Hz:
 #
 # - **less excitation**: 1.72 Hz per synapse, without inhibition,
@@ -518,10 +518,11 @@ plt.show()
 #   (2.0<!-- sd_balance 0.05 --> mV).
 #
 # The effective time constant is 4<!-- tau_eff 0.05 --> ms; with less excitation it is
-# 16<!-- tau_weak 0.5 --> ms. So with balance, a few milliseconds after a spike, $V$ no longer
-# depends on when it was reset. The chance of the next spike hardly depends on that time either, as
-# in a Poisson process. But inhibition that happens to be low stays low for about 10 ms, and spikes
-# then come in groups: so a CV can exceed 1.
+# 16<!-- tau_weak 0.5 --> ms. So with balance, $V$ has forgotten its reset after about 10 ms, while
+# the mean interval is 50 ms. This makes the train irregular, but not yet as irregular as a Poisson
+# train: with noise without memory, the CV is lower (section 4). In addition, inhibition that
+# happens to be low stays low for about 10 ms. Spikes then come in groups, and this raises the CV to
+# about 1.
 #
 # ### Exercise 3: Balance a neuron at 10 Hz (6 min)
 #
@@ -742,8 +743,9 @@ plt.show()
 # as long as the input lasts. With depression a **step becomes a transient**: when the rate rises by
 # a factor of 2 or 4, the conductance rises to 2.0<!-- peak_10 0.1 --> or 3.6<!-- peak 0.1 --> times
 # its old value, and ends at 1.2<!-- settled_10 0.1 --> or 1.3<!-- settled 0.1 --> times this value.
-# So the peak tells by what factor the rate rose; the conductance at the end hardly depends on the
-# rate. The neurons, silent before the jump to 20 Hz, are almost silent again after half a second.
+# So the peak follows the factor by which the rate rose, at the larger step with a small deficit;
+# the conductance at the end hardly depends on the rate. The neurons, silent before the jump to 20
+# Hz, are almost silent again after half a second.
 #
 # ### Exercise 4: Predict the steady state (6 min)
 #
@@ -782,9 +784,9 @@ check.transmitted(transmitted)
 #    mostly shifts firing rates.
 # 4. Strong excitation balanced by inhibition gives a CV near 1: the mean stays below the threshold,
 #    and fluctuations fire the neuron.
-# 5. Escape noise with one fitted parameter gives nearly the same f-I curve. Escape noise does not
-#    follow changes in the fluctuations, and has no memory.
-# 6. Depressing synapses turn a step of the rate into a transient whose peak tells the size of the
+# 5. Escape noise with one fitted parameter comes close to the f-I curve, with errors of 10 to 25 %
+#    at some currents. Escape noise does not follow changes in the fluctuations, and has no memory.
+# 6. Depressing synapses turn a step of the rate into a transient whose peak follows the size of the
 #    step; in the long run they saturate at $1/(U \tau_{rec})$.
 #
 # ## Further reading

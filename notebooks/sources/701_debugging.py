@@ -305,7 +305,8 @@ cues = broken.cue(256, generator())
 print(diagnose(broken.ported_network(seed=seed), cues))
 
 # %% [markdown]
-# The rates and gradients alone look like those of patient 1. How long does this network remember a
+# The rates alone look like those of patient 1. But here it is the gradient of the *output* weights
+# that almost vanishes: hardly anything reaches the last step. How long does this network remember a
 # spike?
 #
 # <details><summary>Make a guess, then open</summary>

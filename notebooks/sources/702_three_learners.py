@@ -186,7 +186,7 @@ plt.show()
 # *The figure shows the validation accuracy of two networks of each kind (dots) and their mean, for
 # each learning rate.* Of rates that are equally good, to within one picture in 180, the smallest is
 # taken. Up to 0.024 the two curves hardly differ, so a common rate would do little harm; at 0.048
-# it would cost the surrogate network almost two points. The settings of STDP and of the exact
+# it would cost the surrogate network one to two points. The settings of STDP and of the exact
 # gradient were chosen on the same pictures, but by hand, in about a dozen trials each, which is not
 # quite fair.
 #
@@ -616,9 +616,9 @@ plt.show()
 # range.* Compare the printed differences from the dense network with the differences in section 2.
 # The surrogate network is about as robust as the dense one, and more robust when 30 % of the silent
 # pixels fire: 7.2<!-- added_d_surrogate 1 --> points [4.6<!-- added_l_surrogate 1.5 -->,
-# 10.1<!-- added_h_surrogate 1.5 -->]. The exact network falls further behind under all three kinds
-# of noise, and with added spikes its five networks differ widely: −9.7<!-- added_d_exact 1 -->
-# [−18.5<!-- added_l_exact 1.5 -->, −2.2<!-- added_h_exact 1.5 -->].
+# 10.1<!-- added_h_surrogate 1.5 -->]. The exact network is now measurably behind under all three
+# kinds of noise, and with added spikes its five networks differ widely:
+# −9.7<!-- added_d_exact 1 --> [−18.5<!-- added_l_exact 1.5 -->, −2.2<!-- added_h_exact 1.5 -->].
 #
 # STDP breaks down when 20 % of the spikes are lost: −35.3<!-- lost_d_STDP 1 -->
 # [−40.2<!-- lost_l_STDP 1.5 -->, −30.4<!-- lost_h_STDP 1.5 -->]. Now 22<!-- fired_lost 1 --> of its
@@ -646,8 +646,9 @@ assert not full_run or reads[0.2, 0.8] > reads[0.2, 1]
 # %% [markdown]
 # With lower thresholds 63<!-- fired_lowered 2 --> neurons fire, and the accuracy rises from
 # 55<!-- reads_lost 2 --> to 74<!-- reads_lowered 2 --> %. So the threshold accounts for about half
-# of the loss. A likely cause of the other half: in the pictures to which the read-out was fitted,
-# other neurons fired, or the same neurons fired earlier.
+# of the loss. Some of the rest may be lost information, which costs the dense network 8 points,
+# too. Another likely cause: in the pictures to which the read-out was fitted, other neurons fired,
+# or the same neurons fired earlier.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {"n_input": n_input, "fired": fired[0, 1], "fired_lost": fired[0.2, 1]}
@@ -691,7 +692,7 @@ if mnist is not None or not full_run:
 # 3. **On 360 digits** only STDP is measurably behind the dense network; **on 10 000 MNIST
 #    pictures** all three spiking learners are.
 # 4. **Cost** is additions *and* updates *and* memory access.
-# 5. **Noise**: STDP fails when spikes are lost, the exact network falls further behind under all
+# 5. **Noise**: STDP fails when spikes are lost, the exact network is measurably behind under all
 #    three kinds of noise, and the surrogate network is about as robust as the dense one, or more
 #    so.
 #

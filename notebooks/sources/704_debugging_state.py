@@ -595,8 +595,9 @@ assert not full_run or min(memory[20.0]) > max(memory[5.0])
 
 # %% [markdown]
 # With tau = 20 ms three networks reach 59<!-- least 3 --> to 68<!-- most 3 --> %; with 5 ms all
-# stay at 48<!-- patient 1 --> %. So memory is one reason (302 also trained for longer): a network
-# that forgets loses the timing before the read-out can use it. **Code, network, read-out and loss
+# stay at 48<!-- patient 1 --> %. So memory is one reason (302 also trained for longer). A mean
+# over time counts the spikes of each hidden neuron, and in a network that forgets, this number
+# hardly depends on when the inputs came. **Code, network, read-out and loss
 # must fit together.**
 #
 # ### Exercise 5: Read the time (4 min)

@@ -325,9 +325,10 @@ plt.show()
 # second with both votes: each point is a control step, its colour the push (right).* With both
 # votes every episode lasts all 500 steps. The line at which the votes cancel is tilted, so the push
 # reverses before the pole is upright, and the swings stay small. (The neurons answer about a step
-# late, so a few pushes lie on the wrong side of the line. An engineer calls this PD control:
-# *proportional* to the angle and to its *derivative*.) The angular velocity alone lasts
-# 218<!-- only_turning 40 --> steps: the pole hardly moves, but nothing brings it upright.
+# late, so about a quarter of the pushes lie on the wrong side of the line. An engineer calls this
+# PD control: *proportional* to the angle and to its *derivative*.) The angular velocity alone lasts
+# 218<!-- only_turning 40 --> steps: the pole turns only slowly, but nothing brings it upright, so
+# the cart drives after it until it leaves the track.
 #
 # The library's [`Policy`](../docs/api/control.md) is this network, and a `Player` runs it in a
 # compiled loop. All weights lie in one vector `w`: 32 synapses, 8 biases, 16 read-out weights, and
@@ -475,7 +476,8 @@ plt.show()
 # seed: 432<!-- lif_worst 100 -->); the linear policy lasts 500<!-- linear_mean 30 -->. **So the
 # neurons are not needed here**: a spiking network that balances a pole should be shown beside a
 # linear policy. Look at the spread as well: of the five networks, the quickest needs fewer than 3
-# updates, the slowest more than 20. (The ten test episodes before each update are not counted.)
+# updates, and the slowest has not finished after 24. (The ten test episodes before each update are
+# not counted.)
 #
 # ## 4. What do the neurons do?
 #
@@ -564,7 +566,8 @@ plt.show()
 #
 # <details><summary>Make a guess, then open: who gets how far?</summary>
 #
-# Nobody gets far. The surprise is the order: no state is clearly better than no memory.
+# Nobody gets far. The surprise is the order: none of the networks with a state clearly beats the
+# one without memory.
 # </details>
 
 # %%

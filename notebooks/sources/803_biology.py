@@ -751,11 +751,11 @@ if study:
 # 495<!-- blind_izhikevich 1 -->, but networks of LIF neurons for 148<!-- blind_lif 1 -->. Tanh
 # units remember nothing by themselves and still reach 491<!-- blind_tanh 1 -->: their recurrent
 # synapses remember for them. (In section 4, AdEx networks reached 58<!-- adex 30 --> steps.
-# Recurrent synapses, 10 ms per control step instead of 4 or longer training may make the
-# difference.) If the read-out has two
-# traces instead, all kinds tested so far exceed 350 steps, and a linear policy stays at
-# 44<!-- forward_linear 1 -->. So the memory need not be in the neurons, but recurrent
-# synapses alone are not enough for every kind.
+# Recurrent synapses, finer rates or longer training may make the difference.) If the read-out has
+# two traces instead, all kinds reach more than 350 steps, and a linear policy stays at
+# 44<!-- forward_linear 1 -->. So the memory need not be in the neurons, but recurrent synapses
+# alone are not enough for every kind. Nor does the number of operations decide: with as many as LIF
+# networks, the other kinds have more neurons, and nearly the same returns.
 #
 # Where it is matters when something breaks. With a fifth of the neurons silent, recurrent AdEx and
 # Izhikevich networks keep 485<!-- blind_dead_adex 1 --> and
@@ -843,10 +843,9 @@ assert max(bounds[1][0], bounds[3][0]) <= 0.5
 # By these rules, two claims hold: Izhikevich neurons balance longer without velocities, and
 # adaptive LIF neurons do better after damage. The scores in the search are flattered, because they
 # decided which setting was chosen. Hodgkin-Huxley neurons do *worse* than LIF neurons, though by a
-# few steps only in most runs (one of ten reached 226): close to the maximum of 500, larger
-# differences cannot be seen. Ten runs do not
-# show that tanh units learn faster, although their median number of steps is less than half of that
-# of LIF neurons. Even what passes all rules needs thought:
+# few steps only in most runs (one of ten reached 226). Ten runs do not show that tanh units learn
+# faster, although their median number of steps is less than half of that of LIF neurons. Even what
+# passes all rules needs thought:
 #
 # - **What else differs?** The search chose weight changes of 0.05 for adaptive LIF and of 0.2 for
 #   LIF. So perhaps the setting, not the neuron, makes the networks robust.

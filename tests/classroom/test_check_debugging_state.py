@@ -257,7 +257,7 @@ def test_cue_scores(answer, words):
     ("answer", "words"),
     [
         (lambda c: c.mean(0), "whenever it comes"),
-        (lambda c: c.sum(0), "this read-out cannot tell them apart"),
+        (lambda c: c.sum(0), "this read-out ignores the time"),
         (lambda c: c.flip(0).cumsum(0).mean(0), "it should be the opposite"),
         (lambda c: c[-1], "leaves your score at 0"),
         (lambda c: c.mean(1), "the batch is axis 1"),

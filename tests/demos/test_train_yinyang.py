@@ -49,6 +49,8 @@ def test_the_results_page_shows_the_kept_runs():
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     shown = text.split("<!-- yinyang -->")[1].split("<!-- end of yinyang -->")[0].strip()
     assert shown == TABLE["table"]() + "\n\n" + TABLE["seeds_of"]()
+    shown = text.split("<!-- yinyang recipes -->")[1].split("<!-- end of yinyang recipes -->")[0]
+    assert shown.strip() == TABLE["recipe_table"]()
 
 
 def test_learns_within_a_few_epochs(tmp_path, capsys):
@@ -124,13 +126,20 @@ def test_a_wrong_form_of_delays_is_one_line(capsys):
         run("--net", "round")
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("net_*.json")), ids=lambda path: path.stem)
+def changed_options(recipe: str) -> list[str]:
+    return [option[2:].replace("-", "_") for option in TABLE["RECIPES"][recipe][0][::2]]
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*net_*.json")), ids=lambda path: path.stem)
 def test_kept_results_say_how_they_were_made(path):
     kept = json.loads(path.read_text())
     line = kept["command"].replace("SEED", "0").split()
     assert line[:2] == ["python", "demos/train_yinyang.py"]
     args = train_yinyang.make_parser().parse_args(line[2:])
-    assert path == TABLE["file_of"](args.net, args.hidden)
+    recipe = path.stem.split("_")[1] if path.stem.startswith("recipe") else ""
+    assert path == TABLE["file_of"](args.net, args.hidden, recipe)
+    changed = [float(option) for option in TABLE["RECIPES"][recipe][0][1::2]]
+    assert [getattr(args, name) for name in changed_options(recipe)] == changed
     seeds = [entry["seed"] for entry in kept["runs"]]
     assert seeds == sorted(set(seeds))
     for entry in kept["runs"]:

@@ -37,6 +37,15 @@ def test_the_earliest_spike_has_the_highest_score_and_silence_the_lowest():
     assert scores.argmax(1).tolist() == [1, 2, 0]
 
 
+def test_without_lateness_all_silent_outputs_are_alike_and_their_peaks_have_no_gradient():
+    times = torch.tensor([[math.inf, 5.0, math.inf]])
+    peaks = torch.tensor([[0.9, 1.0, 0.1]], requires_grad=True)
+    scores = first_spike_scores(FirstSpikes(times, peaks), tau=1.0, end=12.0, late=0.0)
+    assert scores.tolist() == [[-12.0, -5.0, -12.0]]
+    scores[0, 0].backward()
+    assert not peaks.grad.any()
+
+
 def test_a_silent_true_output_is_woken():
     """Training one sample by its silent class makes that class spike first."""
     net = FirstSpikeNetwork((2, 2), "0", drive=0.5, spread=0.0, seed=0)

@@ -337,8 +337,8 @@ def scores(answer, rng) -> None:
     if differ.abs().max() < 1e-6 * worth.abs().max():
         raise Wrong(
             f"A current of 1 adds {worth[0]:.3g} to your score, whenever it comes. Each input "
-            "fires once, so every picture gets the same score: this read-out cannot tell them "
-            "apart."
+            "fires once, and only the time of its spike carries its value: this read-out ignores "
+            "the time."
         )
     if (differ >= 0).all():
         raise Wrong(
