@@ -630,8 +630,8 @@ def grid(**values: tuple) -> tuple[dict[str, Any], ...]:
 
 
 #: The settings of each kind of network to try on the held-out speakers
-_DENSE = grid(lr=(1e-3, 3e-3), dropout=(0.3, 0.5))
-_SPIKING = grid(lr=(1e-3, 3e-3), dropout=(0.3,), tau=(20.0, 60.0))
+_DENSE = grid(lr=(1e-3, 3e-3, 1e-2), dropout=(0.3, 0.5))
+_SPIKING = grid(lr=(1e-3, 3e-3, 1e-2), dropout=(0.3,), tau=(10.0, 20.0, 60.0))
 TRIED = {"mlp": _DENSE, "gru": _DENSE, "lif": _SPIKING, "feedforward": _SPIKING}
 
 

@@ -1,0 +1,227 @@
+"""Accuracies of the short programs: carry out the missing runs, and print the tables.
+
+python tools/program_table.py                             # the tables, in Markdown
+python tools/program_table.py write                       # insert them into docs/results.md
+python tools/program_table.py run digits nmnist_stdp      # rows; by default all, about two hours
+
+Each row of a table has one file in results/programs. It contains the commands, and for each seed
+the values that the last command printed. Existing runs are not repeated.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from jarvis.support.files import FolderInUseError, locked, write_between, write_json
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, PAGE = ROOT / "results" / "programs", ROOT / "docs" / "results.md"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Args:
+        task: what the network does.
+        commands: the programs in demos with their options, in order; ``SEED`` stands for the seed,
+            and ``RUNS`` for the folder of the runs.
+        seeds: the seeds.
+        values: the printed values to show: a short name for each. Accuracies need no name.
+        remark: a sentence part behind the task.
+    """
+
+    task: str
+    commands: tuple[str, ...]
+    seeds: tuple[int, ...]
+    values: tuple[tuple[str, str], ...] = (("test_acc", ""),)
+    remark: str = ""
+
+
+def stdp(data: str, *evaluation: str, train: str = "") -> tuple[str, ...]:
+    """The commands that train a network by STDP and evaluate it."""
+    first = f"train_spikeseg.py --dataset {data} --name {data} --seed SEED {train}".strip()
+    return first, *evaluation
+
+
+FIVE, THREE = (0, 1, 2, 3, 4), (0, 1, 2)
+#: The configs were tuned with seed 42.
+STDP_SEEDS = (42, 43, 44)
+ACCURACY = (("accuracy", ""),)
+SCENES = (
+    ("informedness", "informedness"),
+    ("mean_iou", "mean IoU"),
+    ("two_instances", "pairs told apart"),
+    ("false_alarms", "false alarms"),
+)
+TABLES: dict[str, dict[str, Row]] = {
+    "gradients": {
+        "toy_rate": Row("toy, rate code", ("train_toy.py --epochs 10 --seed SEED",), FIVE),
+        "toy_ttfs": Row(
+            "toy, first-spike code", ("train_toy.py --encoding ttfs --seed SEED",), FIVE
+        ),
+        "digits": Row("digits, 64-1000-10", ("train_mnist.py --seed SEED",), FIVE),
+        "mnist_mlp": Row(
+            "MNIST, 784-1000-10", ("train_mnist.py --dataset mnist --arch mlp --seed SEED",), THREE
+        ),
+        "mnist_conv": Row(
+            "MNIST, convolutional",
+            ("train_mnist.py --dataset mnist --arch conv --seed SEED",),
+            THREE,
+        ),
+    },
+    "stdp": {
+        "digits_stdp": Row(
+            "digits, linear read-out from two layers trained by STDP",
+            stdp("digits", "evaluate_spikeseg.py RUNS/digits"),
+            STDP_SEEDS,
+            ACCURACY,
+        ),
+        "mnist_stdp": Row(
+            "MNIST, the same",
+            stdp("mnist", "evaluate_spikeseg.py RUNS/mnist --features latency"),
+            STDP_SEEDS,
+            ACCURACY,
+        ),
+        "mnist_reward": Row(
+            "MNIST, decided by the highest potential of a layer trained by reward",
+            stdp("mnist", "train_reward.py RUNS/mnist --seed SEED"),
+            STDP_SEEDS,
+        ),
+        "nmnist_stdp": Row(
+            "N-MNIST, linear read-out, 900 training and 100 test recordings",
+            stdp("nmnist", "evaluate_spikeseg.py RUNS/nmnist --draws 5"),
+            STDP_SEEDS,
+            ACCURACY,
+            "mean over 5 random choices of 720 recordings for the read-out",
+        ),
+        "satellites": Row(
+            "satellites among stars, 500 scenes",
+            stdp("satellites", "evaluate_spikeseg.py RUNS/satellites"),
+            STDP_SEEDS,
+            SCENES,
+        ),
+    },
+}
+ROWS = {name: row for rows in TABLES.values() for name, row in rows.items()}
+
+
+def shown(command: str) -> str:
+    """A command as a user types it."""
+    return f"python demos/{command.replace('RUNS', 'runs')}"
+
+
+def read(name: str) -> dict:
+    """The stored runs of a row."""
+    path = RESULTS / f"{name}.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    return {"commands": [shown(line) for line in ROWS[name].commands], "runs": []}
+
+
+def printed(text: str) -> dict[str, float]:
+    """The last value of each ``name=value`` that a program printed."""
+    return {name: float(value) for name, value in re.findall(r"\b(\w+)=(-?\d[\d.]*\d|\d)", text)}
+
+
+def carry_out(row: Row, seed: int) -> dict[str, float]:
+    """Carry out a row's commands in an empty folder; returns the values that the last printed."""
+    folder, text = Path(tempfile.mkdtemp()), ""
+    try:
+        for line in row.commands:
+            program, *options = line.replace("SEED", str(seed)).split()
+            options = [option.replace("RUNS", str(folder)) for option in options]
+            if program == "train_spikeseg.py":
+                options += ["--output", str(folder), "--no-tensorboard"]
+            done = subprocess.run(
+                [sys.executable, f"demos/{program}", *options],
+                cwd=ROOT, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                raise SystemExit(f"{line}: {done.stderr or done.stdout}")
+            text = done.stdout
+    finally:
+        shutil.rmtree(folder)
+    return printed(text)
+
+
+def make(name: str, seed: int) -> None:
+    """Carry out a run unless it exists."""
+    row, kept = ROWS[name], read(name)
+    if kept["commands"] != [shown(line) for line in row.commands]:
+        raise SystemExit(f"{name}.json contains runs of other commands: {kept['commands']}")
+    if seed in [run["seed"] for run in kept["runs"]]:
+        return
+    began = time.perf_counter()
+    found = carry_out(row, seed)
+    run: dict[str, float] = {"seed": seed} | {key: found[key] for key, _ in row.values}
+    run["seconds"] = round(time.perf_counter() - began, 1)
+    kept["runs"] = sorted([*kept["runs"], run], key=lambda each: each["seed"])
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    write_json(RESULTS / f"{name}.json", kept)
+    print(f"{time.strftime('%H:%M:%S')} {name} {run}", flush=True)
+
+
+def cell(row: Row, runs: list[dict]) -> str:
+    """The values of a row: mean ± standard deviation, and the range of accuracies."""
+    parts = []
+    for key, title in row.values:
+        values, scale, digits = [run[key] for run in runs], 100.0, 1
+        if key in ("informedness", "mean_iou"):
+            scale, digits = 1.0, 3
+        text = f"{scale * statistics.mean(values):.{digits}f}"
+        if len(values) > 1:
+            text += f" ± {scale * statistics.stdev(values):.{digits}f}"
+        parts.append(f"{title} {text}{' %' if scale > 1 else ''}".strip())
+    return "; ".join(parts)
+
+
+def table(which: str) -> str:
+    """The rows of a table that have runs."""
+    lines = ["| task | test result | n | commands |", "|---|---|---|---|"]
+    for name, row in TABLES[which].items():
+        kept = read(name)
+        if kept["runs"]:
+            task = f"{row.task} ({row.remark})" if row.remark else row.task
+            commands = ", ".join(f"`{line}`" for line in kept["commands"])
+            lines.append(
+                f"| {task} | {cell(row, kept['runs'])} | {len(kept['runs'])} | {commands} |"
+            )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", nargs="?", choices=("table", "write", "run"), default="table")
+    parser.add_argument("names", nargs="*", help="run: rows; by default all")
+    args = parser.parse_args()
+    for name in args.names:
+        if args.what != "run" or name not in ROWS:
+            known = ", ".join(ROWS) if args.what == "run" else "none"
+            parser.error(f"{args.what} {name}: not one of {known}")
+    try:
+        with locked(RESULTS) if args.what == "run" else nullcontext():
+            if args.what == "run":
+                for name in args.names or ROWS:
+                    for seed in ROWS[name].seeds:
+                        make(name, seed)
+    except FolderInUseError as error:
+        parser.error(error.strerror)
+    for which in TABLES:
+        if args.what == "write":
+            marks = f"<!-- programs: {which} -->", f"<!-- end of programs: {which} -->"
+            write_between(PAGE, *marks, table(which))
+        print(table(which), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()
