@@ -782,9 +782,9 @@ PUBLISHED: tuple[tuple[str, float, str], ...] = (
     ("Mészáros et al. 2025 (EventProp with delays)", 93.2, _CLEAN),
     ("one layer of adaptive LIF (SE-adLIF)", 93.2, _CLEAN),
     ("D'Agostino et al. 2024 (random delays)", 90.1, _SET),
-    ("Cramer et al. 2022, recurrent, 1024 neurons, augmentation", 83.2, "published set"),
-    ("Cramer et al. 2022, recurrent, 128 neurons", 71.4, "published set"),
-    ("Cramer et al. 2022, feed-forward, 128 neurons", 48.1, "published set"),
+    ("Cramer et al. 2022, recurrent, 1024 neurons, augmentation", 83.2, _SET),
+    ("Cramer et al. 2022, recurrent, 128 neurons", 71.4, _SET),
+    ("Cramer et al. 2022, feed-forward, 128 neurons", 48.1, _SET),
 )
 
 

@@ -11,7 +11,6 @@ the values that the last command printed. Existing runs are not repeated.
 import argparse
 import json
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -47,10 +46,9 @@ class Row:
     remark: str = ""
 
 
-def stdp(data: str, *evaluation: str, train: str = "") -> tuple[str, ...]:
+def stdp(data: str, evaluation: str) -> tuple[str, str]:
     """The commands that train a network by STDP and evaluate it."""
-    first = f"train_spikeseg.py --dataset {data} --name {data} --seed SEED {train}".strip()
-    return first, *evaluation
+    return f"train_spikeseg.py --dataset {data} --name {data} --seed SEED", evaluation
 
 
 FIVE, THREE = (0, 1, 2, 3, 4), (0, 1, 2)
@@ -135,13 +133,13 @@ def printed(text: str) -> dict[str, float]:
 
 def carry_out(row: Row, seed: int) -> dict[str, float]:
     """Carry out a row's commands in an empty folder; returns the values that the last printed."""
-    folder, text = Path(tempfile.mkdtemp()), ""
-    try:
+    text = ""
+    with tempfile.TemporaryDirectory() as folder:
         for line in row.commands:
             program, *options = line.replace("SEED", str(seed)).split()
-            options = [option.replace("RUNS", str(folder)) for option in options]
+            options = [option.replace("RUNS", folder) for option in options]
             if program == "train_spikeseg.py":
-                options += ["--output", str(folder), "--no-tensorboard"]
+                options += ["--output", folder, "--no-tensorboard"]
             done = subprocess.run(
                 [sys.executable, f"demos/{program}", *options],
                 cwd=ROOT, capture_output=True, text=True, check=False,
@@ -149,8 +147,6 @@ def carry_out(row: Row, seed: int) -> dict[str, float]:
             if done.returncode:
                 raise SystemExit(f"{line}: {done.stderr or done.stdout}")
             text = done.stdout
-    finally:
-        shutil.rmtree(folder)
     return printed(text)
 
 
@@ -166,13 +162,12 @@ def make(name: str, seed: int) -> None:
     run: dict[str, float] = {"seed": seed} | {key: found[key] for key, _ in row.values}
     run["seconds"] = round(time.perf_counter() - began, 1)
     kept["runs"] = sorted([*kept["runs"], run], key=lambda each: each["seed"])
-    RESULTS.mkdir(parents=True, exist_ok=True)
     write_json(RESULTS / f"{name}.json", kept)
     print(f"{time.strftime('%H:%M:%S')} {name} {run}", flush=True)
 
 
 def cell(row: Row, runs: list[dict]) -> str:
-    """The values of a row: mean ± standard deviation, and the range of accuracies."""
+    """The values of a row: mean ± standard deviation."""
     parts = []
     for key, title in row.values:
         values, scale, digits = [run[key] for run in runs], 100.0, 1

@@ -64,9 +64,14 @@ def file_of(net: str, hidden: int, recipe: str = "") -> Path:
 
 
 def kept(net: str, hidden: int, recipe: str = "") -> dict | None:
-    """The stored runs of a configuration, if any."""
+    """The stored content of a configuration, if any."""
     path = file_of(net, hidden, recipe)
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def runs_of(net: str, hidden: int, recipe: str = "") -> list[dict]:
+    """The stored runs of a configuration, one per seed."""
+    return (kept(net, hidden, recipe) or {"runs": []})["runs"]
 
 
 def command(net: str, hidden: int, *more: str) -> list[str]:
@@ -112,7 +117,7 @@ def make(configurations: list[tuple[str, int, str]], seeds: int, jobs: int) -> N
     todo: list[Job] = []
     for seed in range(seeds):
         for each in configurations:
-            if seed not in [run["seed"] for run in (kept(*each) or {"runs": []})["runs"]]:
+            if seed not in [run["seed"] for run in runs_of(*each)]:
                 todo.append((*each, seed))
 
     def one(job: Job) -> None:
@@ -148,7 +153,7 @@ def table() -> str:
 
 def seeds_of() -> str:
     """The number of seeds behind each mean."""
-    counts = {n: [len((kept(net, n) or {"runs": []})["runs"]) for net in NETS] for n in SIZES}
+    counts = {n: [len(runs_of(net, n)) for net in NETS] for n in SIZES}
     parts = [f"{hidden}: {min(c)}" if min(c) == max(c) else f"{hidden}: {min(c)} to {max(c)}"
              for hidden, c in counts.items()]  # fmt: skip
     start = "Test accuracy, %; published values in brackets. Seeds per size: "
@@ -160,7 +165,7 @@ def recipe_table() -> str:
     titles = " | ".join(NETS[net] for net in CHANGED_NETS)
     lines = [f"| recipe | {titles} | n |", "|---" * 4 + "|"]
     for recipe, (_, title) in RECIPES.items():
-        runs = [(kept(net, CHANGED_SIZE, recipe) or {"runs": []})["runs"] for net in CHANGED_NETS]
+        runs = [runs_of(net, CHANGED_SIZE, recipe) for net in CHANGED_NETS]
         if min(map(len, runs)) > 1:
             cells = [[100 * run["val_acc"] for run in each] for each in runs]
             shown = [f"{statistics.mean(c):.1f} ± {statistics.stdev(c):.1f}" for c in cells]
