@@ -154,8 +154,8 @@ PARTS: dict[str, Part] = {
         search_budget=500_000, every=8, episodes=3, test=20, changes=BODY,
     ),
     "ant": Part(
-        "Ant, evolution", task("Ant-v5"), FAST, 1_000_000, seeds=5, found_in="cheetah", every=10,
-        episodes=5, test=20, changes=BODY,
+        "Ant, evolution", task("Ant-v5"), FAST, 1_000_000, seeds=5, searched=1,
+        search_budget=500_000, every=10, episodes=5, test=20, changes=BODY,
     ),
 }  # fmt: skip
 

@@ -82,8 +82,8 @@ def test_a_tiny_study_runs_and_resumes(tmp_path, capsys):
 
 
 def test_a_part_without_settings_says_which_to_run_first(tmp_path):
-    with pytest.raises(SystemExit, match="run cheetah first"):
-        control_study.main(["run", "ant", "--neurons", "lif", "--tiny", str(tmp_path)])
+    with pytest.raises(SystemExit, match="run blind first"):
+        control_study.main(["run", "blind_equal", "--neurons", "lif", "--tiny", str(tmp_path)])
 
 
 def test_reward_learning_is_a_part(tmp_path, capsys):
