@@ -415,6 +415,7 @@ def report(args, run: WordRun, sets: dict[str, SpokenDigits | None], encode) -> 
         )
         if name == "test":
             result[name]["predicted"] = measured["predicted"].tolist()
+            result[name]["targets"] = words.targets.tolist()
     if args.output is not None and distributed.is_main():
         write_json(Path(args.output) / "metrics_final.json", result)
     if args.plot:

@@ -16,7 +16,6 @@ runs go into FOLDER.
 """
 
 import argparse
-import base64
 import copy
 import json
 import math
@@ -44,12 +43,14 @@ sys.path[:0] = [str(ROOT / "demos"), str(ROOT / "tools")]
 from shd_table import RECIPE  # noqa: E402
 from spatial_runs import (  # noqa: E402
     meant,
+    packed,
     parsed,
     percent,
     plain,
     starting_network,
     train,
     trained_network,
+    unpacked,
     words_of,
     write_between,
 )
@@ -247,17 +248,6 @@ class Study:
 
 def file_of(name: str, scale: int | None) -> str:
     return name if scale is None else f"{name}_{scale}"
-
-
-def packed(right: np.ndarray) -> str:
-    """Bits as text: eight bits per byte, in base64."""
-    return base64.b64encode(np.packbits(right).tobytes()).decode()
-
-
-def unpacked(text: str, n: int) -> np.ndarray:
-    """The first `n` bits of a text made by `packed`, ``[n]`` bool."""
-    data = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-    return np.unpackbits(data, count=n).astype(bool)
 
 
 # ---------------------------------------------------------------------------- measurements

@@ -6,7 +6,8 @@ python tools/delayed_table.py run learned --seeds 3      # hours; resumes interr
 python tools/delayed_table.py steps                      # runs of variants, on held-out speakers
 
 Each kind of network has one file in results/shd_delayed. It contains the command for a run of
-demos/train_shd.py and, for each seed, the result of its only test. `steps.json` contains the
+demos/train_shd.py, all its arguments and, for each seed, the result of its only test; "right" tells
+which test words were recognised (eight per byte, in base64). `steps.json` contains the
 variants tried on held-out speakers, one run each. Existing runs are not repeated.
 """
 
@@ -19,16 +20,20 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-from spatial_runs import ROOT, percent, write_between
+import numpy as np
+import torch
 
 from jarvis.support.files import FolderInUseError, locked, write_json
 
-sys.path.insert(0, str(ROOT / "demos"))
-from train_shd import make_parser
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "demos"), str(ROOT / "tools")]
+from delay_study import paired  # noqa: E402
+from spatial_runs import packed, percent, unpacked, write_between  # noqa: E402
+from train_shd import make_parser  # noqa: E402
 
-import cli
+import cli  # noqa: E402
 
-sys.path.pop(0)
+del sys.path[:2]
 RESULTS = ROOT / "results" / "shd_delayed"
 RUNS = ROOT / "runs" / "delayed_table"
 #: Options shared by all kinds of networks.
@@ -58,13 +63,22 @@ def read(name: str) -> dict | None:
 
 
 def plain(options: str) -> dict:
-    """The parsed options, without those that may differ between runs of one kind."""
-    args = vars(make_parser().parse_args([*options.split(), "--dataset", "shd"]))
-    return {k: v for k, v in args.items() if k not in ("seed", "output", "device")}
+    """The parsed options, defaults included, without those that may differ within a kind."""
+    return kept_of(vars(make_parser().parse_args([*options.split(), "--dataset", "shd"])))
+
+
+def kept_of(arguments: dict) -> dict:
+    """The arguments of a run that all runs of its kind share, in the form that JSON gives them."""
+    own = ("seed", "output", "device", "resume", "plot", "force", "dataset", "duration")
+    return json.loads(json.dumps({k: v for k, v in arguments.items() if k not in own}))
 
 
 def train(options: str, folder: Path) -> tuple[dict, float]:
-    """Carry out or resume a run of the demo; returns its metrics and its training time in s."""
+    """Carry out or resume a run of the demo; returns its metrics and its training time in s.
+
+    Raises:
+        SystemExit: the folder contains a run with other options.
+    """
     metrics = folder / "metrics_final.json"
     if not (metrics.exists() and "parameters" in json.loads(metrics.read_text())):
         line = [sys.executable, "demos/train_shd.py", *options.split(), "--dataset", "shd",
@@ -73,6 +87,8 @@ def train(options: str, folder: Path) -> tuple[dict, float]:
             line += ["--resume", str(folder)]
         subprocess.run(line, cwd=ROOT, check=True)
     content = json.loads(metrics.read_text())
+    if kept_of(content["arguments"]) != plain(options):
+        raise SystemExit(f"{folder} contains another run: {content['arguments']}")
     return content, sum(epoch["seconds"] for epoch in content["epochs"])
 
 
@@ -81,8 +97,8 @@ def make(name: str, seed: int) -> None:
     title, more = KINDS[name]
     options = f"{RECIPE} {more} --final".replace("  ", " ")
     kept = read(name)
-    if kept is not None and plain(kept["options"]) != plain(options):
-        raise SystemExit(f"{name}.json contains runs with other options: {kept['options']}")
+    if kept is not None and kept["arguments"] != plain(options):
+        raise SystemExit(f"{name}.json contains runs with other arguments: {kept['arguments']}")
     if kept is not None and seed in [run["seed"] for run in kept["runs"]]:
         return
     content, seconds = train(f"{options} --seed {seed}", RUNS / f"{name}_{seed}")
@@ -93,13 +109,18 @@ def make(name: str, seed: int) -> None:
         "test_acc": round(test["acc"], 4),
         "spikes": round(test["spikes"]),
         "operations": round(test["additions"] + test["multiply_adds"]),
+        "additions": round(test["additions"]),
+        "multiply_adds": round(test["multiply_adds"]),
         "seconds": round(seconds),
+        "threads": torch.get_num_threads(),
+        "right": packed(np.equal(test["predicted"], test["targets"])),
         "train_curve": [round(epoch["train_acc"], 4) for epoch in content["epochs"]],
     }
     kept = read(name) or {
         "title": title,
         "command": f"python demos/train_shd.py {options} --seed SEED",
-        "options": options,
+        "arguments": plain(options),
+        "words": len(test["predicted"]),
         "data": content["data"]["test"],
         "parameters": content["parameters"],
         "runs": [],
@@ -114,12 +135,16 @@ def make_step(name: str) -> None:
     """Carry out a run for steps.json, which stores the final accuracy on held-out speakers."""
     title, options = STEPS[name]
     kept = read("steps") or {"steps": []}
-    if name in [step["name"] for step in kept["steps"]]:
-        return
+    for step in kept["steps"]:
+        if step["name"] == name:
+            if step["arguments"] != plain(options):
+                raise SystemExit(f"steps.json: {name} has other arguments: {step['arguments']}")
+            return
     content, seconds = train(options, RUNS / f"step_{name}")
     kept = read("steps") or {"data": content["data"]["val"], "steps": []}
     kept["steps"].append({
         "name": name, "step": title, "command": f"python demos/train_shd.py {options}",
+        "arguments": plain(options), "threads": torch.get_num_threads(),
         "epochs": len(content["epochs"]), "val_acc": round(content["val"]["acc"], 4),
         "train_acc": round(content["train"]["acc"], 4), "parameters": content["parameters"],
         "seconds": round(seconds),
@@ -129,8 +154,33 @@ def make_step(name: str) -> None:
     write_json(RESULTS / "steps.json", kept)
 
 
+def right(kept: dict) -> dict[int, np.ndarray]:
+    """For each seed whose answers are stored, whether each word was recognised, ``[N]`` bool."""
+    return {run["seed"]: unpacked(run["right"], kept["words"]) for run in kept["runs"]
+            if "right" in run}  # fmt: skip
+
+
+def differences() -> list[str]:
+    """Rows of a table that compares each kind with "learned", for the seeds that both have."""
+    rows = []
+    found = {name: kept for name in KINDS if (kept := read(name)) is not None}
+    ours = right(found["learned"]) if "learned" in found else {}
+    for name, kept in found.items():
+        theirs = right(kept)
+        seeds = sorted(ours.keys() & theirs.keys())
+        if name == "learned" or not seeds:
+            continue
+        result = paired(*(np.stack([each[seed] for seed in seeds]) for each in (ours, theirs)))
+        mean, low, high = (100 * result[key] for key in ("mean", "low", "high"))
+        rows.append(
+            f"| {found['learned']['title']} − {kept['title']} | **{mean:+.1f}** | "
+            f"{low:+.1f} to {high:+.1f} | {len(seeds)} | {result['p']:.2g} |"
+        )
+    return rows
+
+
 def table() -> str:
-    """Each network's test accuracy and cost, and the variants tried."""
+    """Each network's test accuracy and cost, paired differences, and the variants tried."""
     lines = [
         "| two layers of 240 adaptive LIF neurons | parameters | test accuracy, % | n | "
         "spikes per word | operations per word | training, min |",
@@ -146,6 +196,13 @@ def table() -> str:
             f"| {kept['title']} | {kept['parameters']:,} | {percent([r['test_acc'] for r in runs])}"
             f" | {len(runs)} | {means[0]:,.0f} | {means[1]:,.0f} | {minutes:.0f} |"
         )
+    if rows := differences():
+        lines += [
+            "",
+            "| difference, percentage points | mean | 95 %, words and seeds | n | McNemar p |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
     if (kept := read("steps")) is not None:
         lines += [
             "",

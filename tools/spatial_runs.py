@@ -1,12 +1,15 @@
-"""Functions shared by the programs that run demos/train_spatial.py and store the results."""
+"""Functions shared by the programs that train networks on spoken digits and store the results."""
 
 import argparse
+import base64
 import json
 import statistics
 import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from jarvis import SpatialNetwork
 from jarvis.datasets import SpokenDigits
@@ -102,6 +105,17 @@ def percent(values: list[float]) -> str:
     """Mean and standard deviation of fractions, in %."""
     mean = f"**{100 * statistics.mean(values):.1f}**"
     return mean + (f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def packed(right: np.ndarray) -> str:
+    """Bits as text: eight bits per byte, in base64."""
+    return base64.b64encode(np.packbits(right).tobytes()).decode()
+
+
+def unpacked(text: str, n: int) -> np.ndarray:
+    """The first `n` bits of a text made by `packed`, ``[n]`` bool."""
+    data = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    return np.unpackbits(data, count=n).astype(bool)
 
 
 def write_between(name: str, text: str) -> None:
