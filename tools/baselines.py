@@ -877,9 +877,9 @@ def chosen(name: str) -> dict[str, Any]:
 
 def preferred(row: Baseline, content: dict[str, Any]) -> dict[str, Any]:
     """The best setting tried; of equally good ones, the first in the baseline's grid."""
-    accuracies = {json.dumps(each["setting"]): each["val_acc"] for each in content["tried"]}
-    tried = [setting for setting in row.settings if json.dumps(setting) in accuracies]
-    return max(tried, key=lambda setting: accuracies[json.dumps(setting)])
+    known = [each["setting"] for each in content["tried"]]
+    tried = [setting for setting in row.settings if setting in known]
+    return max(tried, key=lambda each: content["tried"][known.index(each)]["val_acc"])
 
 
 def make(name: str, seed: int) -> None:
