@@ -4,8 +4,8 @@ python tools/program_table.py                             # the tables, in Markd
 python tools/program_table.py write                       # insert them into docs/results.md
 python tools/program_table.py run digits nmnist_stdp      # rows; by default all, about two hours
 
-Each row of a table has one file in results/programs. It contains the commands, and for each seed
-the values that the last command printed. Existing runs are not repeated.
+Each row of a table has one file in results/programs. It contains the commands, the test data, and
+for each seed the values that the last command printed. Existing runs are not repeated.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from jarvis import datasets
+from jarvis.support.downloads import MissingDataError
 from jarvis.support.files import FolderInUseError, locked, write_between, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +34,7 @@ class Row:
 
     Args:
         task: what the network does.
+        data: the data set, a function of `jarvis.datasets`.
         commands: the programs in demos with their options, in order; ``SEED`` stands for the seed,
             and ``RUNS`` for the folder of the runs.
         seeds: the seeds.
@@ -40,6 +43,7 @@ class Row:
     """
 
     task: str
+    data: str
     commands: tuple[str, ...]
     seeds: tuple[int, ...]
     values: tuple[tuple[str, str], ...] = (("test_acc", ""),)
@@ -63,16 +67,20 @@ SCENES = (
 )
 TABLES: dict[str, dict[str, Row]] = {
     "gradients": {
-        "toy_rate": Row("toy, rate code", ("train_toy.py --epochs 10 --seed SEED",), FIVE),
+        "toy_rate": Row("toy, rate code", "toy", ("train_toy.py --epochs 10 --seed SEED",), FIVE),
         "toy_ttfs": Row(
-            "toy, first-spike code", ("train_toy.py --encoding ttfs --seed SEED",), FIVE
+            "toy, first-spike code", "toy", ("train_toy.py --encoding ttfs --seed SEED",), FIVE
         ),
-        "digits": Row("digits, 64-1000-10", ("train_mnist.py --seed SEED",), FIVE),
+        "digits": Row("digits, 64-1000-10", "digits", ("train_mnist.py --seed SEED",), FIVE),
         "mnist_mlp": Row(
-            "MNIST, 784-1000-10", ("train_mnist.py --dataset mnist --arch mlp --seed SEED",), THREE
+            "MNIST, 784-1000-10",
+            "mnist",
+            ("train_mnist.py --dataset mnist --arch mlp --seed SEED",),
+            THREE,
         ),
         "mnist_conv": Row(
             "MNIST, convolutional",
+            "mnist",
             ("train_mnist.py --dataset mnist --arch conv --seed SEED",),
             THREE,
         ),
@@ -80,23 +88,27 @@ TABLES: dict[str, dict[str, Row]] = {
     "stdp": {
         "digits_stdp": Row(
             "digits, linear read-out from two layers trained by STDP",
+            "digits",
             stdp("digits", "evaluate_spikeseg.py RUNS/digits"),
             STDP_SEEDS,
             ACCURACY,
         ),
         "mnist_stdp": Row(
             "MNIST, the same",
+            "mnist",
             stdp("mnist", "evaluate_spikeseg.py RUNS/mnist --features latency"),
             STDP_SEEDS,
             ACCURACY,
         ),
         "mnist_reward": Row(
             "MNIST, decided by the highest potential of a layer trained by reward",
+            "mnist",
             stdp("mnist", "train_reward.py RUNS/mnist --seed SEED"),
             STDP_SEEDS,
         ),
         "nmnist_stdp": Row(
             "N-MNIST, linear read-out, 900 training and 100 test recordings",
+            "nmnist",
             stdp("nmnist", "evaluate_spikeseg.py RUNS/nmnist --draws 5"),
             STDP_SEEDS,
             ACCURACY,
@@ -104,6 +116,7 @@ TABLES: dict[str, dict[str, Row]] = {
         ),
         "satellites": Row(
             "satellites among stars, 500 scenes",
+            "satellites",
             stdp("satellites", "evaluate_spikeseg.py RUNS/satellites"),
             STDP_SEEDS,
             SCENES,
@@ -123,12 +136,22 @@ def read(name: str) -> dict:
     path = RESULTS / f"{name}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
-    return {"commands": [shown(line) for line in ROWS[name].commands], "runs": []}
+    return {"commands": [shown(line) for line in ROWS[name].commands], "data": None, "runs": []}
+
+
+def source(row: Row) -> str:
+    """The name of the data on which the programs test: the test split of their data set."""
+    options = {"n": 1} if row.data == "satellites" else {}  # scenes are generated one by one
+    return getattr(datasets, row.data)("test", **options).source
+
+
+_NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 
 
 def printed(text: str) -> dict[str, float]:
     """The last value of each ``name=value`` that a program printed."""
-    return {name: float(value) for name, value in re.findall(r"\b(\w+)=(-?\d[\d.]*\d|\d)", text)}
+    found = re.findall(rf"\b(\w+)=({_NUMBER})", text)
+    return {name: float(value) for name, value in found}
 
 
 def carry_out(row: Row, seed: int) -> dict[str, float]:
@@ -157,6 +180,10 @@ def make(name: str, seed: int) -> None:
         raise SystemExit(f"{name}.json contains runs of other commands: {kept['commands']}")
     if seed in [run["seed"] for run in kept["runs"]]:
         return
+    data = source(row)
+    if kept["runs"] and kept["data"] != data:
+        raise SystemExit(f"{name}.json contains runs with other data: {kept['data']}, not {data}")
+    kept["data"] = data
     began = time.perf_counter()
     found = carry_out(row, seed)
     run: dict[str, float] = {"seed": seed} | {key: found[key] for key, _ in row.values}
@@ -211,6 +238,8 @@ def main() -> None:
                         make(name, seed)
     except FolderInUseError as error:
         parser.error(error.strerror)
+    except MissingDataError as error:
+        parser.error(str(error))
     for which in TABLES:
         if args.what == "write":
             marks = f"<!-- programs: {which} -->", f"<!-- end of programs: {which} -->"

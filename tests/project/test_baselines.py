@@ -66,11 +66,11 @@ def test_the_setting_is_the_one_that_is_best_on_validation_data(name):
         assert len(row.settings) == 1
         assert content["setting"] == row.settings[0]
         return
-    assert len(other["tried"]) == len(tool.BASELINES[row.like or name].settings)
-    best = max(each["val_acc"] for each in other["tried"])
-    assert content["setting"] in [
-        each["setting"] for each in other["tried"] if each["val_acc"] == best
-    ]
+    assert content["setting"] == tool.preferred(tool.BASELINES[row.like or name], other)
+    settings = tool.BASELINES[row.like or name].settings
+    assert len(other["tried"]) + len(tool.untried(name)) == len(settings)
+    notes = "\n".join(tool.notes([name]))
+    assert ("part of today's grid" in notes) == bool(tool.untried(name))
 
 
 @pytest.mark.parametrize("name", [name for name in STORED if name.startswith("shd_")])
@@ -342,6 +342,60 @@ def test_a_setting_that_turns_out_better_later_is_reported(made):
     tool.store("toy_made", content)
     with pytest.raises(SystemExit, match="now the best"):
         tool.run(["toy_made"], 2)
+
+
+def test_of_equally_good_settings_the_first_in_the_grid_is_preferred(made):
+    row = tool.BASELINES["toy_made"]
+    tried = [{"setting": {"a": a}, "val_acc": acc} for a, acc in ((3, 0.9), (2, 0.9), (1, 0.5))]
+    assert tool.preferred(row, {"tried": tried}) == {"a": 2}
+
+
+def test_a_grid_that_grows_does_not_change_what_stored_runs_claim(made, monkeypatch):
+    tool.run(["toy_made"], None)
+    before = tool.table(["toy_made"])
+    assert "grid" not in before
+    row = tool.BASELINES["toy_made"]
+    monkeypatch.setitem(
+        tool.BASELINES, "toy_made", tool.replace(row, settings=(*row.settings, {"a": 4}))
+    )
+    assert tool.untried("toy_made") == tool.untried("toy_like") == [{"a": 4}]
+    note = "*Chosen from a part of today's grid: toy, made, numbers (3 of 4 settings).*"
+    assert tool.table(["toy_made"]) == f"{before}\n\n{note}"
+    content = tool.read("toy_made")
+    tool.store("toy_made", content | {
+        "tried": [*content["tried"], {"setting": {"a": 4}, "val_acc": 0.99}]
+    })  # fmt: skip
+    assert "*Another setting, tried after" in tool.table(["toy_made"])
+    assert "part of today's grid" not in tool.table(["toy_made"])
+
+
+def test_missing_settings_are_tried_even_if_all_runs_exist(made, monkeypatch):
+    tool.run(["toy_made"], None)
+    row = tool.BASELINES["toy_made"]
+    monkeypatch.setitem(
+        tool.BASELINES, "toy_made", tool.replace(row, settings=({"a": 1}, {"a": 2}, {"a": 3}))
+    )
+    content = tool.read("toy_made")
+    tool.store("toy_made", content | {"tried": content["tried"][1:]})
+    del made[:]
+    tool.run(["toy_made"], None)
+    assert made == [(1, "val", 0)]
+
+
+def test_settings_at_the_edge_of_the_grid_are_named(made):
+    tried = tool.grid(C=(0.1, 1.0, 10.0), scale=("all", "each"), dropout=(0.0, 0.3))
+    edge = tool.at_edge({"C": 10.0, "scale": "all", "dropout": 0.0}, tried)
+    assert edge == ["C = 10, the highest"]
+    assert tool.at_edge({"C": 1.0, "scale": "all", "dropout": 0.3}, tried) == [
+        "dropout = 0.3, the highest"
+    ]
+    tool.run(["toy_made"], None)
+    content = tool.read("toy_made")
+    for each in content["tried"]:
+        each["val_acc"] = 0.5
+    tool.store("toy_made", content | {"setting": {"a": 1}})
+    note = "toy, made, numbers (a = 1, the lowest, as good as 2 others)"
+    assert tool.notes(["toy_made"]) == ["", f"*Chosen at the edge of the grid: {note}.*"]
 
 
 def test_a_row_shows_mean_and_spread(made):

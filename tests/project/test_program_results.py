@@ -1,5 +1,6 @@
 """The stored results of the short programs, and the page that shows them."""
 
+import json
 import runpy
 import sys
 
@@ -37,6 +38,7 @@ def test_the_commands_are_those_of_the_programs(name):
     for line in row.commands:
         program, *options = line.replace("SEED", "0").split()
         PROGRAMS[program].make_parser().parse_args(options)
+    assert all(row.data in line for line in kept["commands"] if "--dataset" in line)
     seeds = [run["seed"] for run in kept["runs"]]
     assert seeds == sorted(set(seeds))
     assert set(seeds) <= set(row.seeds)
@@ -47,13 +49,36 @@ def test_the_commands_are_those_of_the_programs(name):
 def test_values_are_read_from_what_a_program_prints():
     text = "val_acc=0.5 test_acc=0.25\nseconds=10.5 (3 ms)\ntest_acc=0.9120 (decoder: 0.9)\nn=7"
     assert TABLE["printed"](text) == {"val_acc": 0.5, "test_acc": 0.912, "seconds": 10.5, "n": 7.0}
+    text = "small=1e-05 below=-5 large=-1.5E+3, last=0.9. version=1.2.3"
+    assert TABLE["printed"](text) == {
+        "small": 1e-5, "below": -5.0, "large": -1500.0, "last": 0.9, "version": 1.2
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["digits", "toy_ttfs", "satellites"])
+def test_a_row_names_the_data_on_which_it_was_tested(name):
+    assert TABLE["read"](name)["data"] == TABLE["source"](TABLE["ROWS"][name])
+
+
+def test_runs_with_other_data_are_not_mixed(tmp_path, monkeypatch):
+    make = TABLE["make"]
+    monkeypatch.setitem(make.__globals__, "RESULTS", tmp_path)
+    monkeypatch.setitem(make.__globals__, "carry_out", lambda row, seed: {"test_acc": 0.5})
+    make("toy_rate", 0)
+    content = TABLE["read"]("toy_rate")
+    assert content["data"] == "toy set, generated (seed 0)"
+    path = tmp_path / "toy_rate.json"
+    path.write_text(json.dumps(content | {"data": "other"}), encoding="utf-8")
+    make("toy_rate", 0)  # stored already
+    with pytest.raises(SystemExit, match="other data"):
+        make("toy_rate", 1)
 
 
 def test_a_run_prints_what_its_row_shows():
-    row = TABLE["Row"]("toy", ("train_toy.py --epochs 1 --seed SEED",), (0,))
+    row = TABLE["Row"]("toy", "toy", ("train_toy.py --epochs 1 --seed SEED",), (0,))
     assert 0.5 < TABLE["carry_out"](row, 0)["test_acc"] < 1.0
     with pytest.raises(SystemExit, match="--encoding"):
-        TABLE["carry_out"](TABLE["Row"]("toy", ("train_toy.py --encoding none",), (0,)), 0)
+        TABLE["carry_out"](TABLE["Row"]("toy", "toy", ("train_toy.py --encoding none",), (0,)), 0)
 
 
 def test_a_row_shows_mean_and_spread():
