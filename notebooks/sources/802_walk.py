@@ -16,7 +16,7 @@
 # A simulated body with six motors is controlled by 32 spiking neurons. You find out how
 # observations become spikes and spikes become torques, and why a careless code hides the posture of
 # the body from the network. Then the network learns to run, without a gradient. You compare it with
-# a policy that has no neurons, and compare this way of learning with one that needs a gradient.
+# a policy without neurons, and this way of learning with one that needs a gradient.
 #
 # **Time.** 70 minutes for you, 3 minutes for the machine.
 #
@@ -24,8 +24,7 @@
 # [301](301_surrogate_gradients.ipynb): surrogate gradients. The extra packages of
 # `pip install -e ".[control]"`.
 #
-# **Leads to.** [803](803_biology.ipynb), which compares kinds of neurons. [Programs and
-# data](../docs/programs.md#bodies): the same methods for other bodies.
+# **Leads to.** [803](803_biology.ipynb), which compares kinds of neurons.
 #
 # ## Objectives
 #
@@ -33,9 +32,11 @@
 #
 # 1. compute the speed of a body from its rewards and torques,
 # 2. encode observations as currents or as a population code, and show what a read-out can decode,
-# 3. choose the time constant of a trace, as a compromise between jitter and delay,
+# 3. choose the time constant of a [trace](../docs/glossary.md#trace), as a compromise between
+#    jitter and delay,
 # 4. train a policy by an evolution strategy, and compare it with a linear policy,
-# 5. say what PPO needs in addition, and compare the two methods by control steps and by time.
+# 5. say what PPO, a method that uses gradients (section 5), needs, and compare the two methods by
+#    control steps and by time.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import io
@@ -86,7 +87,7 @@ full_run = True  # tests set False and shrink the numbers
 n_steps = 1000  # control steps in an episode
 budget = 128_000  # control steps of training of each policy
 n_seeds = 2  # runs of each kind of policy
-ppo_budget = 20_000  # control steps of each run in section 5
+ppo_budget = 20_000  # control steps of each PPO run; evolution may use five times as many
 n_episodes = 2  # episodes in each measurement of section 6
 n_cuts = 8  # random choices of what is lost in section 6
 
@@ -95,11 +96,11 @@ n_cuts = 8  # random choices of what is lost in section 6
 #
 # HalfCheetah-v5 is half of a cheetah: a trunk with a front leg and a back leg, which can move only
 # in a vertical plane. In every *control step* of 50 ms, a [policy](../docs/glossary.md#policy)
-# receives 17 observations and sets 6 torques between -1 and 1, one for each joint. The observations
-# are the height and the pitch of the trunk, the angles of the joints, and the velocities of all
-# these and of the forward motion. The position along the track is not observed. An episode has 1000
-# control steps, which is 50 s, and the body cannot fail: if it falls on its back, the episode goes
-# on.
+# receives 17 observations and sets 6 torques, one for each joint, as fractions between -1 and 1 of
+# the largest torque of each motor. The observations are the height and the pitch of the trunk, the
+# angles of the joints, and the velocities of all these and of the forward motion. The position
+# along the track is not observed. An episode has 1000 control steps, which is 50 s, and the body
+# cannot fail: if it falls on its back, the episode goes on.
 
 # %%
 JOINTS = [f"{leg} {part}" for leg in ("back", "front") for part in ("thigh", "shin", "foot")]
@@ -138,7 +139,8 @@ still = play(lambda observation: np.zeros(6))
 random = [play(lambda observation: rng.uniform(-1, 1, 6), seed=seed) for seed in range(4)]
 nothing = still[2].sum()
 at_random = np.mean([rewards.sum() for _, _, rewards, _ in random])
-print(f"return: nothing {nothing:.1f}, random {at_random:.0f}")
+drift = np.mean([speeds.mean() for *_, speeds in random])
+print(f"return: nothing {nothing:.1f}, random {at_random:.0f} (mean speed {drift:.2f} m/s)")
 assert at_random < -150 < nothing
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -161,9 +163,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows the body at the start of an episode (left) and how much each observation varies
 # while the torques are random (right; blue: positions and angles, orange: velocities).* Doing
-# nothing returns 0<!-- nothing 2 -->, and random torques return -240<!-- at_random 80 -->. Keep the
-# right panel in mind: the fastest joint varies about 43<!-- spread_ratio 40% --> times as much as
-# the height of the trunk.
+# nothing returns 0<!-- nothing 2 -->, and random torques return -240<!-- at_random 80 -->: 200 for
+# the torques, the rest because the body drifts backwards (-0.04<!-- drift 0.02 --> m/s). As a
+# number, the velocity of the fastest joint varies about 43<!-- spread_ratio 40% --> times as much
+# as the height of the trunk.
 #
 # ### Exercise 1: Read the speed off the rewards (4 min)
 #
@@ -192,12 +195,12 @@ if check.mean_speed(mean_speed):
 #
 # The simplest code is a **current**: each observation $z_i$ is an input that stays constant over
 # the control step, and neuron $j$ receives $x_j = \sum_i W_{ji} z_i + b_j$. The first weights are
-# random. A naive policy takes the observations as they are, in m, rad, m/s and rad/s. What does its
-# read-out get to know? A network can act only on what its spikes show, so measure how well each
-# observation can be decoded from the numbers of spikes of the 32 neurons in one control step, by
-# least squares. Draw the observations independently, each with its own standard deviation from the
-# figure, so that none can be guessed from the others. The score is $R^2$, the explained fraction of
-# the variance, on draws that the decoder has not seen.
+# random. A naive policy takes the observations as they are. What can its read-out know? A network
+# can act only on what its spikes show, so measure how well each observation can be decoded from the
+# numbers of spikes of the 32 neurons in one control step, by least squares. Draw the observations
+# independently, each with its own standard deviation from the figure, so that none can be guessed
+# from the others. The score is $R^2$, the explained fraction of the variance, on draws that the
+# decoder has not seen.
 
 
 # %%
@@ -205,10 +208,10 @@ draws = np.random.default_rng(1).normal(0, spread, (3000, 17))
 
 
 @torch.no_grad()
-def rates_of(statistics=None):
-    """Spikes per step [3000, 32] of an untrained policy that starts from rest in each draw."""
+def rates_of(statistics=None, weights=None):
+    """Spikes per step [3000, 32] of a policy (untrained by default) from rest in each draw."""
     policy = cheetah.policy(persistent=False, readout="rate")
-    network = SpikingPolicy(policy, statistics=statistics)
+    network = SpikingPolicy(policy, weights, statistics)
     return network.latent(torch.tensor(draws, dtype=torch.float32)).numpy()
 
 
@@ -239,11 +242,11 @@ print(f"mean R^2: positions {r2_raw[:8].mean():.2f}, velocities of joints {r2_ra
 
 # %% [markdown]
 # This read-out knows how fast the joints move, but hardly anything about the posture of the body.
-# **The fix** is old: subtract from each observation its mean, and divide by its standard deviation,
-# $z = (o - \mu)/\sigma$. `ObservationStatistics` collects both while a policy acts. This changes
-# two things, the balance of the observations and their total size. As a control, change only the
-# size: divide all raw observations by one number, so that their total variance is that of the
-# normalised ones.
+# **The usual fix**: subtract from each observation its mean, and divide by its standard deviation,
+# $z = (o - \mu)/\sigma$ (clipped at ±10). `ObservationStatistics` collects both while a policy
+# acts. This changes two things, the balance of the observations and their total size. As a control,
+# change only the size: divide all raw observations by one number, so that their total variance is
+# that of the normalised ones.
 
 # %%
 statistics = ObservationStatistics.empty(17)
@@ -272,22 +275,23 @@ axes[0].set(xlabel="$R^2$ of a linear decoder", xlim=(0, 1))
 axes[1].set(xlabel="spikes of a neuron in a control step", ylabel="share of neurons and draws")
 axes[1].legend(loc="upper right")
 plt.show()
+joints = {"raw": r2_raw, "divided by one number": r2_scaled, "normalised": r2_normalised}
+print("R^2 of joint velocities:", {name: f"{r2[11:].mean():.2f}" for name, r2 in joints.items()})
 every_raw, every_scaled, every_normalised = (
     100 * (rates == 1).mean() for rates in (raw, scaled, normalised)
 )
 
 # %% [markdown]
 # *The figure shows how well each observation can be decoded from the spikes (left), and how often a
-# neuron sends how many spikes in a control step of four steps (right).* On average, the positions
-# are decoded with an $R^2$ of 0.04<!-- raw_positions 0.1 --> from raw observations, and of
-# 0.77<!-- normalised_positions 0.1 --> from normalised ones. Division by one number leaves it at
-# 0.04<!-- scaled_positions 0.1 -->, so it is the balance that counts. It has a price: the
-# velocities of the joints fall from 0.87<!-- raw_joints 0.1 --> to
-# 0.78<!-- normalised_joints 0.1 -->, and below what division by one number gives. The right panel
-# shows what the size does: large inputs make a neuron fire in every step, and then it no longer
-# tells how strong its input is. This happens in 28<!-- every_raw 8 --> % of all cases, and in
-# 3<!-- every_scaled 3 --> % after either division. In more than half of all cases a neuron stays
-# silent, whatever the observations are divided by.
+# neuron sends how many spikes in a control step of four steps (right). No bar: $R^2$ is not above
+# 0.* On average, the positions are decoded with an $R^2$ of 0.04<!-- raw_positions 0.1 --> from raw
+# observations, and of 0.77<!-- normalised_positions 0.1 --> from normalised ones. Division by one
+# number leaves it at 0.04<!-- scaled_positions 0.1 -->, so it is the balance that counts. It has a
+# price: the velocities of the joints fall from 0.87<!-- raw_joints 0.1 --> to
+# 0.78<!-- normalised_joints 0.1 -->, and division by one number gives
+# 0.95<!-- scaled_joints 0.1 -->. The right panel shows what the size does: large inputs make a
+# neuron fire in every step, and then it no longer tells how strong its input is. This happens in
+# 28<!-- every_raw 8 --> % of all cases, and in 3<!-- every_scaled 3 --> % after either division.
 #
 # ### A population instead of a current
 #
@@ -299,7 +303,7 @@ every_raw, every_scaled, every_normalised = (
 # $$A = e^{-(z - c)^2 / 2 w^2}.$$
 #
 # In each step, $A$ is added to the potential of the encoder. When the potential reaches 1, the
-# encoder sends a spike and 1 is subtracted.
+# encoder sends a spike and 1 is subtracted. In a policy, the encoders would feed the 32 neurons.
 #
 # ### Exercise 2: Write a population code (6 min)
 #
@@ -376,18 +380,18 @@ axes[1, 1].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the rates of ten neurons against one observation (top; one of them in blue), and
-# two torques read out from them (bottom; dotted: what they should be), for a current (left) and a
-# population code (right).* Each code has its strength. The torque that acts only near 0 is easier
-# for the population: there its error is 6<!-- bump_population 3 --> % of the target's standard
-# deviation, against 19<!-- bump_current 8 --> % with the current. For the proportional torque, the
-# error is 27<!-- line_population 8 --> % with the population and 3<!-- line_current 2 --> % with
-# the current: no encoder prefers a value beyond 2, so the population fails there. (With 14 encoders
-# from -3 to 3, it is 1<!-- line_wide 1 --> %.) All rates here are means over 100 steps. In the 4
-# steps of our policy errors are larger: near 0, 20<!-- bump_population_4 6 --> % with the
-# population and 47<!-- bump_current_4 10 --> % with the current. A population code also costs more:
-# ten encoders per observation turn the 544 weights of the first layer into 5440, all of which have
-# to be learned. We continue with currents.
+# *The figure shows the rates of ten neurons against one observation (top; one of them in blue; one
+# draw of random weights), and two torques read out from them (bottom; dotted: what they should be),
+# for a current (left) and a population code (right).* Each code has its strength. The torque that
+# acts only near 0 is easier for the population: there its error is 6<!-- bump_population 3 --> % of
+# the target's standard deviation, against 19<!-- bump_current 8 --> % with the current. For the
+# proportional torque, the error is 27<!-- line_population 8 --> % with the population and
+# 3<!-- line_current 2 --> % with the current: no encoder prefers a value beyond 2, so the
+# population fails there (with 14 encoders from -3 to 3: 1<!-- line_wide 1 --> %). All rates here
+# are means over 100 steps. In the 4 steps of our policy errors are larger: near 0,
+# 20<!-- bump_population_4 6 --> % with the population and 47<!-- bump_current_4 10 --> % with the
+# current. A population code also costs more: ten encoders per observation turn the 544 weights of
+# the first layer into 5440. We continue with currents.
 #
 # ## 3. How do spikes become torques?
 #
@@ -397,10 +401,12 @@ plt.show()
 # $$r \leftarrow q\,r + (1 - q)\,y, \qquad \text{torque} = \sum_j W_j r_j + b .$$
 #
 # Which time constant $\tau$ is best? A short one follows every spike, and the torque
-# [jitters](../docs/glossary.md#jitter). A long one is smooth, but late by about $\tau$, and it
-# flattens what is faster than $\tau$. For a test, let 32 neurons fire at random with a probability
-# that should be followed, $p(t) = 0.25 + 0.2 \sin(2\pi t/T)$. Let $T$ be 7 control steps, which is
-# 0.35 s of the body's time, about one stride. How does the error depend on $\tau$?
+# [jitters](../docs/glossary.md#jitter). A long one is smooth but late (by about $\tau$, as long as
+# $\tau$ is much shorter than the period; never by more than a quarter of a period), and it flattens
+# what is faster than $\tau$. For a test, let 32 neurons fire at random with a probability that
+# should be followed, $p(t) = 0.25 + 0.2 \sin(2\pi t/T)$. Let $T$ be 7 control steps, which is 0.35
+# s of the body's time, somewhat less than a stride of the networks in section 4
+# (0.4<!-- stride 0.1 --> s). How does the error depend on $\tau$?
 #
 # ### Exercise 3: Compute the jitter (6 min)
 #
@@ -485,20 +491,19 @@ print(*(f"{k} steps: best tau {tau:.1f} ms, error {low:.3f}" for k, (tau, low) i
 # part of a stride, so the trace can average over more spikes for the same delay. The price is four
 # times the computation. The policies below use 4 steps and $\tau$ = 4.5 ms, which is 56 ms of the
 # body. In this test that is already too long. But LIF neurons do not fire at random, and a policy
-# that sees velocities can act ahead of time. Section 6 returns to this question with a trained
-# policy.
+# that sees velocities can act ahead of time.
 #
 # ## 4. Learn without a gradient
 #
 # In [801](801_balance.ipynb) you wrote an [evolution
 # strategy](../docs/glossary.md#evolution-strategy): perturb all weights at random, play an episode
 # with the perturbation added and one with it subtracted, and move the weights towards the better
-# one. The library's `EvolutionRun` does this with 16 random directions per update, keeps the 8
-# whose better episode has the highest return, and updates the statistics of the observations after
-# each update. The neurons keep their state over the episode. Episodes in training are cut after 250
-# control steps, so that the same number of control steps allows four times as many updates;
-# evaluations use whole episodes. The budget is small, so we let each update change the weights by
-# more than the library does by default.
+# one. The library's `EvolutionRun` does this with 16 random directions per update, uses only the 8
+# directions whose better episode returned most, and updates the statistics of the observations
+# after each update. The neurons keep their state over the episode. Episodes in training are cut
+# after 250 control steps, so that the same number of control steps allows four times as many
+# updates; evaluations use whole episodes. Because the budget is small, each update changes the
+# weights by more than usual.
 #
 # Three policies get the same budget of control steps: the 32 LIF neurons, a **linear policy**,
 # whose torques are weighted sums of the normalised observations, and the LIF neurons with *raw*
@@ -542,7 +547,8 @@ for name, (neuron, kind, _) in KINDS.items():
     trained[name], curves[name], used[name] = zip(*runs, strict=True)
     returns = [policy.evaluate(4).returns for policy in trained[name]]
     final[name] = np.array(returns)  # [runs, episodes], new episodes
-    print(f"{name:20s}", *(f"{each.mean():6.0f} (lowest {each.min():.0f})" for each in returns))
+    ends = (f"{each.mean():6.0f} (lowest {each.min():.0f})" for each in returns)
+    print(f"{name:20s}", *ends, f"  {np.mean(used[name]):.0f} s per run")
 if full_run:
     assert min(returns.mean(1).min() for returns in final.values()) > 500  # all of them run
     assert final["32 LIF neurons"].mean() > final["32 LIF neurons, raw"].mean()
@@ -551,33 +557,75 @@ if full_run:
 _, ax = plt.subplots(figsize=(7, 3.6))
 for name, (*_, color) in KINDS.items():
     for number, epochs in enumerate(curves[name]):
+        style = "-" if number == 0 else "--"
         steps, returns = (np.array([epoch[key] for epoch in epochs]) for key in ("steps", "return"))
-        ax.plot(steps / 1000, returns, color=color, label=None if number else name)
+        ax.plot(steps / 1000, returns, style, color=color, label=None if number else name)
 ax.axhline(at_random, color=GREY, ls=":", label="random torques")
 ax.set(xlabel="control steps of training (thousands)", ylabel="return of an episode")
 ax.legend(loc="upper left")
 plt.show()
+runs_speed, strides = [], []  # of the normalised networks, in one episode
+for policy in trained["32 LIF neurons"]:
+    player = policy.player()
+    player.reset()
+    seen, _, _, speeds = play(player.act)
+    power = (abs(np.fft.rfft(seen[:, 2:8] - seen[:, 2:8].mean(0), axis=0)) ** 2).sum(1)
+    runs_speed.append(speeds.mean())
+    strides.append(0.05 * n_steps / power.argmax())  # the main period of the joints' angles
+print("32 LIF neurons:", *(f"{v:.2f} m/s, stride {t:.2f} s" for v, t in
+                           zip(runs_speed, strides, strict=True)), sep="  ")  # fmt: skip
 
 # %% [markdown]
-# *The figure shows the return of evaluation episodes during training, one line per run.* All
-# policies learn to run within 128 thousand control steps, which is less than two hours of the
-# body's time, and about 10<!-- used 100% --> s of processor time. The policy of the best evaluation
-# is kept and plays new episodes. The network reaches 1809<!-- lif 500 -->, the mean of two runs
-# (1.7 to 2 m/s, by exercise 1), and the linear policy 2214<!-- linear 1200 -->. Is that good?
-# Mania et al. 2018 count the task as solved at 3430, in an older version of the simulator; their
-# linear policies got there with more than ten times our budget.
+# *The figure shows the return of evaluation episodes during training, solid for seed 0, dashed for
+# seed 1.* All policies learn to run within 128 thousand control steps, which is less than two hours
+# of the body's time, and 7<!-- used_least 100% --> to 9<!-- used_most 100% --> s of processor time.
+# The policy of the best evaluation is kept and plays new episodes. The network reaches
+# 1809<!-- lif 500 -->, the mean of two runs (1.7<!-- speed_least 0.3 --> and
+# 2.1<!-- speed_most 0.3 --> m/s), and the linear policy 2214<!-- linear 1200 -->. Mania et al. 2018
+# count the task as solved at 3430, in an older version of the simulator; their linear policies got
+# there with more than ten times our budget.
 #
 # So **the linear policy, with a seventh of the parameters and no neurons at all, is a serious
-# opponent**: one of its runs has the highest return of all. But its curves jump up and down, and
-# its two runs differ more than those of the network. From two runs you cannot tell which policy is
-# better on average. With 33 times the budget, and three runs of each, all linear policies
-# (4243 to 4723) beat all networks (2817 to 3646; see the [results](../docs/results.md)). So with
-# this body and this learner, 32 neurons do not raise the return.
+# opponent**: one of its runs has the highest return of all. But its two runs differ more than those
+# of the network, and from two runs you cannot tell which policy is better on average. With 33 times
+# the budget, three runs of each, and smaller changes of the weights, chosen for the networks, all
+# linear policies (4243 to 4723) beat all networks (2817 to 3646; see the
+# [results](../docs/results.md)).
 #
-# And the prediction about raw observations was wrong. The network that at first knows little about
-# its posture still reaches 1393<!-- raw 500 -->: less than the other network with the same seed,
-# both times, but it does run. The first weights are only a beginning. What a read-out could know at
-# first, and what a task requires, are two questions, and only training answers the second.
+# The network with raw observations runs as well: it reaches 1393<!-- raw 500 -->, each time less
+# than the other network with the same seed. Has training taught it its posture? Decode the
+# positions from the trained networks, as in section 2. Then remove observations.
+
+
+# %%
+def hidden(run, lost):
+    """A copy in which the weights of these observations are 0, so that only their mean counts."""
+    theta = run.theta.copy()
+    run.policy.unpacked(theta)["synapses0" if run.policy.hidden else "readout"][lost] = 0
+    return replace(run, theta=theta)
+
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+known, kept = {}, {}
+for name in ("32 LIF neurons, raw", "32 LIF neurons"):
+    runs = trained[name]
+    known[name] = [decoded(rates_of(run.statistics, run.theta))[:8].mean() for run in runs]
+    print(f"{name:20s}R^2 of positions", *(f"{r2:.2f}" for r2 in known[name]))
+    for what, lost in (("positions", range(8)), ("joint velocities", range(11, 17))):
+        left = np.array([hidden(run, list(lost)).evaluate(4).returns.mean() for run in runs])
+        kept[name, what] = 100 * left / final[name].mean(1)
+        print(f"    without {what}: {left.round()} (% of the return: {kept[name, what].round()})")
+if full_run:
+    raw_kept, normal_kept = (kept[name, "positions"] for name in known)
+    assert raw_kept.min() > 75 > 40 > normal_kept.max()
+
+# %% [markdown]
+# The prediction was wrong, but not because training revealed the posture. After training, positions
+# are still decoded with an $R^2$ of only 0.05<!-- raw_known 0.05 -->, and without them the raw
+# networks keep 90<!-- raw_kept_least 8 --> and 97<!-- raw_kept_most 8 --> % of their return. The
+# normalised networks keep 0<!-- normal_kept_least 8 --> and 14<!-- normal_kept_most 10 --> %. Raw
+# networks run on the velocities of their joints: running does not need the posture, and the
+# normalised networks have merely learned to use it.
 
 # %% [markdown]
 # ## 5. Learn with a gradient
@@ -586,13 +634,13 @@ plt.show()
 # optimisation](../docs/glossary.md#proximal-policy-optimisation)) uses every single control step,
 # but needs more:
 #
-# - **a probability for each action**, which the policy must be able to differentiate. For choices,
+# - **a probability for each action**, differentiable with respect to the weights. For choices,
 #   this is the softmax of the outputs; for torques, a Gaussian around them.
 # - **a gradient through the spikes**, that is, a surrogate.
 # - **a critic**, a second network that estimates the rewards still to come. The *advantage* of an
-#   action says how much better it turned out than the critic expected.
-# - **single control steps**, as it is used here. They are shuffled, so the neurons start from rest
-#   in each control step: unlike the networks of section 4, this policy has no memory.
+#   action says how much more reward followed than the critic expected.
+# - **shuffled control steps** (in this implementation), so the neurons start from rest in each of
+#   them: unlike the networks of section 4, this policy has no memory.
 #
 # Why a surrogate? Take an untrained policy for CartPole with a random read-out. Change each weight
 # of the first layer by a tiny amount, and by the amount that an evolution strategy uses. In how
@@ -604,7 +652,8 @@ plt.show()
 # A tiny change moves no spike, so nothing changes: for the first layer the true gradient is 0
 # almost everywhere, as in [301](301_surrogate_gradients.ipynb). (The read-out comes after the
 # spikes, and its weights do have a gradient.) A large change moves spikes. So the evolution
-# strategy needs no surrogate, but PPO does. With tanh units, any change counts.
+# strategy needs no surrogate, but PPO does. With tanh units, any change counts
+# (62<!-- tanh_tiny 2 --> of 64: in two states the change is lost in rounding).
 # </details>
 
 # %%
@@ -687,7 +736,7 @@ SMALL = PPOSettings(n_envs=2, n_steps=8, batch_size=16, passes=1)
 def race(method, neuron, seed, settings=None, goal=475.0):
     """Control steps, processor time (s) and return after each update, up to the goal."""
     policy = pole.policy(neuron=neuron, persistent=False, **UNITS[neuron])
-    points, spent = [(0, 0.0, 9.0)], 0.0
+    points, spent = [], 0.0
     with method(pole, policy, settings=settings, seed=seed) as run:
         while run.steps_played < ppo_budget * (1 if method is PPORun else 5):
             started = time.process_time()
@@ -720,8 +769,8 @@ cost = {  # processor time per control step, us
 single = race(PPORun, "lif", 0, replace(SETTINGS, passes=1), goal=0.0)[-1]  # one update, one pass
 once = 1e6 * single[1] / single[0]
 for name, runs in races.items():
-    ends = [f"{run[-1, 2]:3.0f} after {run[-1, 0]:6,.0f} steps" for run in runs]
-    print(f"{name:15s} {', '.join(ends)}; {cost[name]:4.0f} us per control step")
+    ends = [f"{run[-1, 2]:3.0f} after {run[-1, 0]:6,.0f} steps, {run[-1, 1]:.1f} s" for run in runs]
+    print(f"{name:15s} {'; '.join(ends)}; {cost[name]:4.0f} us per control step")
 print(f"PPO, LIF, one pass instead of ten: {once:.0f} us per control step")
 if full_run:
     assert min(once, cost["PPO, LIF"], cost["PPO, tanh"]) > 5 * cost["evolution, LIF"]
@@ -732,33 +781,35 @@ _, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 for name, (*_, color) in METHODS.items():
     for number, run in enumerate(races[name]):
         label = None if number else name
-        axes[0].plot(run[:, 0] / 1000, run[:, 2], "o-", ms=3, color=color, label=label)
-        axes[1].semilogx(run[1:, 1], run[1:, 2], "o-", ms=3, color=color)
-axes[0].set(xlabel="control steps (thousands)", ylabel="return of an episode", ylim=(0, 520))
+        axes[0].semilogx(run[:, 0], run[:, 2], "o-", ms=3, color=color, label=label)
+        axes[1].semilogx(run[:, 1], run[:, 2], "o-", ms=3, color=color)
+axes[0].set(xlabel="control steps", ylabel="return of an episode", ylim=(0, 520))
 axes[1].set(xlabel="processor time (s)")
-axes[0].legend(loc="lower right")
+axes[0].legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
 # *The figure shows the return on CartPole against the control steps of training (left) and against
-# the processor time (right), one line per run.* All runs reach the goal. In control steps there is
-# no winner: the evolution strategy needs less than 2000 in one run and about fifteen times as many
-# in the other. **Two runs are enough to see the scatter, but not to compare means.** Nor is the
-# race quite fair: the evolution strategy may play five times as many control steps, and it is
-# tested after each small update, so it has more chances of a lucky test than PPO, which is tested
-# every 2048 control steps.
+# the processor time (right), one line per run; the lone dot is a run that reached the goal with its
+# first update.* All runs reach the goal. In control steps there is no winner: the evolution
+# strategy needs 1,630<!-- evolution_least 60% --> in one run and 18<!-- evolution_ratio 60% -->
+# times as many in the other. **Two runs are enough to see the scatter, but not to compare means.**
+# Nor is the race quite fair: evolution may play five times as many control steps, and it is tested
+# after each small update: more chances of a lucky test.
 #
-# In time the result is clear, for these implementations: a control step of PPO took about
-# 29<!-- ratio 60% --> times as much processor time. The ten passes are only part of the reason:
-# with a single pass, PPO still takes 62<!-- once 30 --> % of its time. Nor do spikes explain it,
-# because tanh units take about as long. A likely reason is that our evolution strategy plays in a
-# compiled loop, and PPO in Python.
+# In time the result is clear, for these implementations. To the goal, evolution took at most
+# 0.3<!-- evolution_s 60% --> s and PPO at least 1.9<!-- ppo_s 60% --> s, although one evolution run
+# needed more control steps than any PPO run: a control step of PPO took about 66<!-- ratio 60% -->
+# times as much processor time (29 on a less busy machine). The ten passes are only part of the
+# reason: with a single pass, PPO still takes 72<!-- once 30 --> % of its time. Nor do spikes: tanh
+# units take about as long. A likely reason is that our evolution strategy plays in a compiled loop,
+# and PPO in Python.
 #
-# Which of the two counts depends on what a control step costs. The simulator of CartPole takes
-# microseconds, so the evolution strategy can afford many control steps. A real pole takes 20 ms per
-# control step whatever the method. For HalfCheetah (v4, three seeds), the documentation of CleanRL
-# reports a return of 1443 after a million control steps of PPO with tanh units. Versions
-# and settings differ, but this is no sign that PPO is more economical there.
+# Whether control steps or time matter depends on what a control step costs. The simulator of
+# CartPole takes microseconds, so evolution can afford many control steps. A real pole
+# takes 20 ms per control step whatever the method. For HalfCheetah (v4), the documentation of
+# CleanRL reports a return of 1443 after a million control steps of PPO: with other settings, but no
+# sign that PPO is more economical there.
 #
 # ## 6. What has been learned?
 #
@@ -790,8 +841,8 @@ for k, (ax, frame) in enumerate(zip(axes.flat, pictures[-8:], strict=True)):
 plt.show()
 
 # %% [markdown]
-# *The figure shows the body of the first network in eight successive control steps. The camera runs
-# along with it, so the floor moves to the left.* The film shows the first 2 s.
+# *The figure shows the body of the first network in eight successive control steps, seen by a
+# camera that runs along.* The film shows the first 2 s.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 small = [Image.fromarray(frame).resize((104, 104)).quantize(16) for frame in pictures[::2]]
@@ -828,13 +879,6 @@ def with_noise(run, level):
         player.reset()
         found.append(play(player.act, seed, body)[2].sum())
     return np.mean(found)
-
-
-def hidden(run, lost):
-    """A copy in which the weights of these observations are 0, so that only their mean counts."""
-    theta = run.theta.copy()
-    run.policy.unpacked(theta)["synapses0" if run.policy.hidden else "readout"][lost] = 0
-    return replace(run, theta=theta)
 
 
 def mean_return(run):
@@ -888,7 +932,8 @@ axes[0].legend(loc="upper right")
 for row, (name, values) in enumerate(lesions.items()):
     color = KINDS[name.split(", ")[0]][2]
     for values_of_run, shift in zip(values, (-0.12, 0.12), strict=False):
-        axes[1].plot(values_of_run, [row + shift] * n_cuts, "o", ms=5, color=color, alpha=0.6)
+        places = row + shift + np.linspace(-0.07, 0.07, n_cuts)
+        axes[1].plot(values_of_run, places, "o", ms=5, color=color, alpha=0.6)
 axes[1].set_yticks(range(len(lesions)), [name.replace(", ", ",\n") for name in lesions])
 axes[1].set(xlabel="return (undisturbed = 1)", ylim=(2.5, -0.5))
 axes[1].axvline(1, color=GREY, ls=":", lw=1)
@@ -904,32 +949,35 @@ plt.show()
 # run), after damage (middle, one row of dots per run, one dot for each choice of what is lost), and
 # with another time constant of the trace (right, one line per run).* Both networks keep more of
 # their return than both linear policies at every level of noise: at half a standard deviation,
-# 88<!-- noisy_lif 15 --> % against 48<!-- noisy_linear 25 --> % on average. Whether the traces
-# protect them we have not tested: no network here is without. And the unit matters. Noise of 10 cm
-# is two standard deviations of the height for the networks (5<!-- height_lif 2 --> cm), but less
-# than one for the linear policies (12<!-- height_linear 4 --> cm). So at equal levels the linear
-# policies met more noise in cm, and this does not show that networks are more robust.
+# 88<!-- noisy_lif 15 --> % against 48<!-- noisy_linear 25 --> % on average. But the unit matters.
+# Noise of 10 cm is two standard deviations of the height for the networks (5<!-- height_lif 2 -->
+# cm), but less than one for the linear policies (12<!-- height_linear 4 --> cm). So at equal levels
+# the linear policies met more noise of the height in cm, and this does not show that networks are
+# more robust.
 #
-# Without a fifth of the observations, the networks keep 83<!-- kept_lif 25 --> % in the median. One
-# linear policy keeps 62<!-- kept_better 30 --> %, the other 0<!-- kept_worse 30 --> %. Without a
-# fifth of the neurons, one network keeps 83<!-- neurons_better 25 --> % and the other
-# 46<!-- neurons_worse 30 --> %, and it depends very much on which neurons are lost. Robustness is
-# not one property: it depends on what is disturbed, on the run, and on the unit.
+# Without a fifth of the observations, the networks keep 83<!-- kept_lif_most 25 --> and
+# 77<!-- kept_lif_least 25 --> % in the median. One linear policy keeps 62<!-- kept_better 30 --> %,
+# the other 0<!-- kept_worse 30 --> %. Without a fifth of the neurons, one network keeps
+# 83<!-- neurons_better 25 --> % and the other 46<!-- neurons_worse 30 --> %, and it depends very
+# much on which neurons are lost. Robustness depends on what is disturbed, on the run, and on the
+# unit.
 #
 # The right panel looks like the compromise of section 3: with 18 ms, which is 225 ms of the body,
-# hardly anything is left of the run, perhaps because the torques are late and flat, and a shorter
-# time constant does harm, too. But the weights have adapted to 4.5 ms, so that *any* change would
-# do harm. To find the best time constant, you would train with each of them.
+# hardly anything is left of the run, and a shorter time constant does harm, too. But the weights
+# have adapted to 4.5 ms, so that *any* change may do harm. To find the best time constant, you
+# would train with each of them.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 measured = {
     "nothing": nothing,
     "at_random": at_random,
+    "drift": drift,
     "spread_ratio": spread.max() / spread.min(),
     "every_raw": every_raw,
     "every_scaled": max(every_scaled, every_normalised),
     "raw_positions": r2_raw[:8].mean(),
     "scaled_positions": r2_scaled[:8].mean(),
+    "scaled_joints": r2_scaled[11:].mean(),
     "raw_joints": r2_raw[11:].mean(),
     "normalised_joints": r2_normalised[11:].mean(),
     "normalised_positions": r2_normalised[:8].mean(),
@@ -943,12 +991,27 @@ measured = {
     "lif": final["32 LIF neurons"].mean(),
     "linear": final["linear"].mean(),
     "raw": final["32 LIF neurons, raw"].mean(),
-    "used": np.mean(used["32 LIF neurons"]),
+    "used_least": min(np.mean(each) for each in used.values()),
+    "used_most": max(np.mean(each) for each in used.values()),
+    "speed_least": min(runs_speed),
+    "speed_most": max(runs_speed),
+    "stride": np.mean(strides),
+    "raw_known": np.mean(known["32 LIF neurons, raw"]),
+    "raw_kept_least": kept["32 LIF neurons, raw", "positions"].min(),
+    "raw_kept_most": kept["32 LIF neurons, raw", "positions"].max(),
+    "normal_kept_least": kept["32 LIF neurons", "positions"].min(),
+    "normal_kept_most": kept["32 LIF neurons", "positions"].max(),
+    "tanh_tiny": changed["tanh", 1e-5],
+    "evolution_least": min(run[-1, 0] for run in races["evolution, LIF"]),
+    "evolution_ratio": races["evolution, LIF"][-1][-1, 0] / races["evolution, LIF"][0][-1, 0],
+    "evolution_s": max(run[-1, 1] for run in races["evolution, LIF"]),
+    "ppo_s": min(run[-1, 1] for kind in ("LIF", "tanh") for run in races[f"PPO, {kind}"]),
     "ratio": cost["PPO, LIF"] / cost["evolution, LIF"],
     "once": 100 * once / cost["PPO, LIF"],
     "neurons_worse": 100 * medians["32 LIF neurons, a fifth of the neurons"].min(),
     "neurons_better": 100 * medians["32 LIF neurons, a fifth of the neurons"].max(),
-    "kept_lif": 100 * np.median(lesions["32 LIF neurons, a fifth of the observations"]),
+    "kept_lif_least": 100 * medians["32 LIF neurons, a fifth of the observations"].min(),
+    "kept_lif_most": 100 * medians["32 LIF neurons, a fifth of the observations"].max(),
     "kept_worse": 100 * medians["linear, a fifth of the observations"].min(),
     "kept_better": 100 * medians["linear, a fifth of the observations"].max(),
     "height_lif": 100 * np.mean([1 / run.statistics.scale[0] for run in trained["32 LIF neurons"]]),
@@ -964,14 +1027,15 @@ record("results/802_walk.json", measured, full=full_run)
 # ## Summary
 #
 # 1. The return mixes speed and effort: add the cost of the torques to get the speed.
-# 2. Normalise currents, or observations with a small variance disappear from the spikes of an
-#    untrained network. A population code represents other functions, with more weights.
+# 2. Normalise observations that are sent as currents, or those with a small variance disappear from
+#    the spikes of an untrained network. A population code represents other functions, with more
+#    weights.
 # 3. A trace that is fast jitters; one that is slow is late and flat. More steps per control step
 #    make a better compromise possible, for more computation.
 # 4. An evolution strategy taught 32 LIF neurons to run in seconds of processor time, without a
 #    gradient. Always compare with a linear policy: two short runs left open which is better, and in
-#    longer ones all linear policies won. Even raw observations were enough, against the
-#    prediction.
+#    longer ones all linear policies won. Raw observations were enough: those networks run without
+#    knowing their posture.
 # 5. PPO needs a surrogate gradient, a critic and action probabilities. On CartPole its control
 #    steps took far more time, in our implementations; two runs per method were too few to tell
 #    which needs fewer of them.

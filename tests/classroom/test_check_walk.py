@@ -78,6 +78,12 @@ def test_right_answers():
         assert check.ppo_goal(by_cases, seed=seed)
 
 
+def test_a_long_time_constant_does_not_hide_a_slip():
+    for seed in range(100):
+        answer = check.jitter(lambda p, tau, n: math.sqrt(p * (1 - p) / (2 * tau) / n), seed=seed)
+        assert "long time constant" in answer.words
+
+
 @pytest.mark.parametrize("exercise", ["mean_speed", "encode", "jitter", "ppo_goal"])
 def test_a_stub_says_nothing(exercise, capsys):
     def stub(*args):

@@ -46,6 +46,12 @@ def test_a_right_answer_is_never_taken_for_a_slip():
         assert check.shuffled(shuffled, seed=seed)
 
 
+def test_no_other_interval_is_right():
+    for seed in range(20):
+        for percent in ((5, 95), (0.5, 99.5), (10, 90)):
+            assert not check.bootstrap(lambda *g, p=percent: bootstrap(*g, percent=p), seed=seed)
+
+
 def without_positions(net, n):
     return parameters(net if net == "inf" else "0", n)
 
@@ -176,6 +182,10 @@ def in_place(delays, generator):
         (within_rows, "Each sender still has the same delays"),
         (lambda delays, g: rows(rows(delays, g).T, g).T, "shuffle single delays"),
         (with_replacement, "occur twice"),
+        (lambda delays, g: delays.flatten().sort().values.view_as(delays), "Two generators"),
+        (lambda delays, g: delays.T.reshape(delays.shape), "Two generators"),
+        (lambda delays, g: delays.flip(0, 1), "Two generators"),
+        (lambda delays, g: shuffled(delays, torch.Generator().manual_seed(0)), "Two generators"),
         (lambda delays, g: 45 + 20 * torch.randn(delays.shape, generator=g), "have changed"),
         (lambda delays, g: delays.flatten(), "should have the shape"),
         (in_place, "changes the array"),

@@ -134,8 +134,9 @@ def _population(
 )
 def jitter(answer, rng) -> None:
     """`jitter(p, tau, n)`: the standard deviation of the mean of n traces of random spikes."""
-    for _ in range(3):
-        p, tau, n = rng.uniform(0.1, 0.4), rng.uniform(1.5, 12.0), int(rng.integers(3, 60))
+    for shortest, longest in ((1.0, 3.0), (1.5, 12.0), (1.5, 12.0)):  # 1/(2 tau) is nearly right
+        tau = rng.uniform(shortest, longest)  # for a long time constant, so the first is short
+        p, n = rng.uniform(0.1, 0.4), int(rng.integers(3, 60))
         q = math.exp(-1 / tau)
         found = number(answer(p, tau, n), "the standard deviation")
         V = p * (1 - p) * (1 - q) / (1 + q)

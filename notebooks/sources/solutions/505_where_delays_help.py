@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Count parameters, draw words anew, decide, shuffle
+# # Count parameters, resample words, decide, shuffle
 #
 # Solutions to [505](../505_where_delays_help.ipynb).
 
@@ -66,7 +66,7 @@ plt.show()
 #
 # ### Exercise 2: Put an interval on a difference
 #
-# Draw the words anew, the same ones for both networks.
+# Resample the words, the same ones for both networks.
 
 
 # %%

@@ -147,6 +147,6 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the objective of one control step against the ratio, for a clip of 0.2.* The flat
-# parts have no gradient: a good action is not made more probable by more than 20 %, and a bad one
-# not less probable by more than 20 %. A bad action that has become *more* probable still has a
-# gradient: mistakes are corrected.
+# parts have no gradient: beyond 20 %, nothing is gained by making a good action more probable, or a
+# bad one less. A bad action that has become *more* probable still has a gradient: mistakes are
+# corrected.
