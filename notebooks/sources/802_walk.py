@@ -592,9 +592,9 @@ print("32 LIF neurons:", *(f"{v:.2f} m/s, stride {t:.2f} s" for v, t in
 # linear policies (4243 to 4723) beat all networks (2817 to 3646; see the
 # [results](../docs/results.md)).
 #
-# The network with raw observations runs as well: it reaches 1393<!-- raw 500 -->, each time less
-# than the other network with the same seed. Has training taught it its posture? Decode the
-# positions from the trained networks, as in section 2. Then remove observations.
+# The network with raw observations runs as well: it reaches 1393<!-- raw 500 -->, with either seed
+# less than the other network. Has training taught it its posture? Decode the positions from the
+# trained networks, as in section 2. Then remove observations.
 
 
 # %%
