@@ -35,7 +35,7 @@ from words import DURATIONS, add_options, in_steps, spoken_digits
 CHANNELS = 700
 #: How the number of events in a bin is transformed.
 INPUTS = {"counts": lambda n: n, "log": torch.log1p, "binary": lambda n: n.clamp_max(1.0)}
-#: Number of words on which operations are counted.
+#: Number of words, spread over a set, on which operations are counted.
 COUNTED = 256
 #: Share of the training after which the smoothing has ended, so that delays are exact.
 SMOOTHED = 0.6
@@ -122,7 +122,13 @@ def make_parser() -> cli.Parser:
         default=80.0,
         metavar="MS",
         help="initial standard deviation of the smoothing of synapses in time, ms; it lets the "
-        "gradients of delays reach further, and falls to 0",
+        "gradients of delays reach further, and falls to 0; until then, val_acc is measured with "
+        "smoothing as well",
+    )
+    add(
+        "--smooth-frozen",
+        action="store_true",
+        help="with --delays frozen: smooth the synapses as if their delays were learned",
     )
     add(
         "--dropout",
@@ -325,14 +331,21 @@ def main(args) -> None:
     device = cli.device(args)
     if CHANNELS % args.pool:
         raise cli.UsageError(f"--pool {args.pool}: it must divide {CHANNELS}")
+    if args.smooth_frozen and args.delays != "frozen":
+        raise cli.UsageError("--smooth-frozen needs --delays frozen")
     distributed.start(device)
     with cli.output_folder(args.output, args.resume, args.force):
         _train(args, device)
 
 
+def duration(args) -> float:
+    """How much of each word of a data set is used, ms."""
+    return args.duration or min(1000.0, DURATIONS[args.dataset])
+
+
 def _load(args) -> tuple[SpokenDigits, SpokenDigits | None, SpokenDigits | None]:
     args.dataset, *parts = spoken_digits(args.dataset, final=args.final)
-    args.duration = args.duration or min(1000.0, DURATIONS[args.dataset])
+    args.duration = duration(args)
     steps = max(1, round(args.duration / args.dt))
     sizes = [CHANNELS // args.pool, *args.hidden]
     cli.check_memory(
@@ -372,13 +385,14 @@ def _train(args, device: torch.device) -> None:
             words,
             augmentation=augmentation,
             encode=encode,
-            smoothing=args.smoothing if args.delays == "learned" else 0.0,
+            smoothing=args.smoothing if args.delays == "learned" or args.smooth_frozen else 0.0,
             optimizer=make_optimizer(network, args),
             schedule=one_cycle,
             epochs=args.epochs,
             batch_size=args.batch_size,
             seed=args.seed,
-            arguments=cli.plain(args),
+            # without the option, as in old runs, which did not have it and can still be resumed
+            arguments=cli.plain(args, *([] if args.smooth_frozen else ["smooth_frozen"])),
         )
     n_parameters = sum(count_parameters(network).values())
     print(f"parameters={n_parameters}")
@@ -394,6 +408,24 @@ def _train(args, device: torch.device) -> None:
     report(args, run, {"train": words, "val": val, "test": test}, encode)
 
 
+def stored_values(network: DelayedNetwork) -> int:
+    """Number of values of a network: the parameters that learn, and the frozen delays."""
+    frozen = [s.delays for s in network.synapses if s.max_delay and not s.delays.requires_grad]
+    return sum(count_parameters(network).values()) + sum(d.numel() for d in frozen)
+
+
+def counted(n: int) -> Tensor:
+    """Which of n words operations are counted on: the first ones may not be typical of a set.
+
+    Example:
+        >>> index = counted(2290)
+        >>> len(index), index[:4].tolist(), index[-1].item()
+        (256, [0, 8, 17, 26], 2281)
+    """
+    some = min(COUNTED, n)
+    return torch.arange(some) * n // some
+
+
 def report(args, run: WordRun, sets: dict[str, SpokenDigits | None], encode) -> None:
     """Print the accuracy and cost of the trained network; write them to metrics_final.json."""
     network, history = run.network, run.history
@@ -401,12 +433,14 @@ def report(args, run: WordRun, sets: dict[str, SpokenDigits | None], encode) -> 
     result: dict[str, Any] = run.summary() | {
         "data": {name: words.source for name, words in sets.items() if words is not None},
         "parameters": sum(count_parameters(network).values()),
+        "stored": stored_values(network),
+        "threads": torch.get_num_threads(),
     }
     for name, words in sets.items():
         if words is None:
             continue
         measured = evaluate(network, words, encode, shared=True)
-        some = encode(words[torch.arange(min(COUNTED, len(words)))][0], run.generator)
+        some = encode(words[counted(len(words))][0], run.generator)
         counts = Operations.total(count_operations(network, some).values()).mean()
         result[name] = {"acc": measured["acc"], "loss": measured["loss"], **counts}
         print(
@@ -414,19 +448,22 @@ def report(args, run: WordRun, sets: dict[str, SpokenDigits | None], encode) -> 
             f"operations={counts['additions'] + counts['multiply_adds']:.0f} ({words.source})"
         )
         if name == "test":
-            result[name]["predicted"] = measured["predicted"].tolist()
-            result[name]["targets"] = words.targets.tolist()
+            result[name] |= {
+                "predicted": measured["predicted"].tolist(),
+                "targets": words.targets.tolist(),
+            }
     if args.output is not None and distributed.is_main():
         write_json(Path(args.output) / "metrics_final.json", result)
     if args.plot:
-        plot(args.plot, history, network)
+        plot(args.plot, history, network, smoothed=run.smoothing > 0)
 
 
-def plot(path: str, history, network: DelayedNetwork) -> None:
+def plot(path: str, history, network: DelayedNetwork, *, smoothed: bool) -> None:
     """Plot the learning curves, and the delays of each layer."""
     figure = Figure(figsize=(9.5, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2)
-    names = {"training words": "train_acc", "held-out words": "val_acc"}
+    held_out = "held-out words" + ", smoothed at first" * smoothed
+    names = {"training words": "train_acc", held_out: "val_acc"}
     curves = {k: history.column(v) for k, v in names.items() if v in history.epochs[0]}
     plotting.curves(curves, chance=0.05, ax=left)
     for k, synapses in enumerate(network.synapses):

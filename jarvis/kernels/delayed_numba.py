@@ -2,7 +2,7 @@
 
 The samples of a batch are laid end to end in time, each followed by enough zeros for the longest
 delay. A delay then shifts a whole row ``[B S]``, which holds all samples. If each delay is split
-into a whole number of steps k and a fraction f, the definition in `jarvis.spatial.delayed_linear`,
+into a whole number of steps k and a fraction f, the definition in `jarvis.networks.delayed_linear`,
 
     ``y_j[t] = sum_i w_ji ((1 - f_ji) x_i[t - k_ji] + f_ji x_i[t - k_ji - 1])``,
 
@@ -31,6 +31,9 @@ _CACHED = 1 << 19
 
 #: Share of nonzero entries below which events are visited; measured by benchmarks/delays.py.
 SPARSE = 0.04
+
+#: The largest position in the rows of all inputs: the loops read positions as int32.
+_LAST = 2**31 - 1
 
 
 class Shape:
@@ -226,6 +229,11 @@ def _events(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _sum(shape: Shape, rows: Tensor, shifts: Tensor, weights, later: int, out: Tensor) -> None:
     """``out[j, r] = sum_i w0_ji rows[i, r + shift_ji] + w1_ji rows[i, r + shift_ji + later]``."""
     n_out, n_in = shifts.shape
+    if n_in * shape.row > _LAST:
+        raise ValueError(
+            f"the numba loops for delays hold {n_in:,} rows of {shape.row:,} numbers, more than "
+            f"{_LAST:,} in all: use a smaller batch, or backend='eager'"
+        )
     begin = torch.arange(n_in, dtype=torch.int32) * shape.row
     places = torch.stack([begin + shifts, begin + shifts + later], 2)
     scales = torch.stack(list(weights), 2)
@@ -263,7 +271,12 @@ def _products(shape: Shape, rows: Tensor, events, g: Tensor, shifts: Tensor):
 
 
 def run(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
-    """``y [T, B, n_out]`` of ``x [T, B, n_in]``, with delays in steps, at least 0."""
+    """``y [T, B, n_out]`` of ``x [T, B, n_in]``, with delays in steps, at least 0.
+
+    Raises:
+        ValueError: for a batch whose rows hold more numbers than an int32 can count; in the
+            backward pass too, where the rows are those of the gradient of y.
+    """
     return _Delayed.apply(x, weight, delays)
 
 

@@ -5,9 +5,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv1d, dropout, pad
+from torch.nn.functional import conv1d, dropout, linear, pad
 from torch.nn.utils.fusion import fuse_linear_bn_weights
 
 from jarvis.kernels.dispatch import check_backend, choose
@@ -45,8 +46,8 @@ def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
     last step is lost; before the first step, x is 0.
 
     Args:
-        x: ``[T, B, n_in]`` spikes or currents.
-        weight: ``[n_out, n_in]``.
+        x: ``[T, B, n_in]`` spikes or currents; T may be 0.
+        weight: ``[n_out, n_in]``, with at least one input and one output.
         delays: ``[n_out, n_in]`` in steps, at least 0.
 
     Returns:
@@ -66,7 +67,7 @@ def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
         [0.0, 0.0, 0.0, 1.5, 0.5, 0.0]
     """
     for name, part in (("weight", weight), ("delays", delays)):
-        check_tensor(f"delayed_linear: {name}", part, "[n_out, n_in]")
+        check_tensor(f"delayed_linear: {name}", part, "[n_out>=1, n_in>=1]")
     check_tensor("delayed_linear: x", x, "[T, B, n_in]")
     if weight.shape != delays.shape or x.shape[2] != weight.shape[1]:
         raise ValueError(
@@ -80,6 +81,8 @@ def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
             "they must be of one type and on one device"
         )
     check_values("delayed_linear: delays", delays, "steps", at_least=0)
+    if not len(x):
+        return linear(x, weight)  # no steps, and so nothing to delay
     whole = delays.detach().floor().clamp_max(len(x))
     rest = delays - whole
     early, late = whole.long().unsqueeze(2), whole.long().unsqueeze(2) + 1
@@ -99,7 +102,11 @@ def _generator(name: str, seed: int | torch.Generator | None) -> torch.Generator
 
 
 def _smoothed(y: Tensor, std: float) -> Tensor:
-    """``y [T, B, n]`` convolved in time with a Gaussian: standard deviation `std` steps, sum 1."""
+    """``y [T, B, n]`` convolved in time with a Gaussian: standard deviation `std` steps, sum 1.
+
+    Before the first step and after the last one, y counts as 0. The Gaussian is a ``[T, T]``
+    matrix, so memory grows with T^2, and time with T^2 B n.
+    """
     t = torch.arange(len(y), dtype=y.dtype, device=y.device)
     distance = (t - t.unsqueeze(1)).abs()
     reach = math.ceil(_CUT * std)
@@ -129,11 +136,14 @@ class DelayedLinear(nn.Module):
     ``[T, B, n_in]``, so use it in a `SpikingChain`, not in `over_time`. A delay between two steps
     is interpolated (`delayed_linear`), so its gradient is the difference of two neighbouring steps.
 
-    This gradient depends only on the inputs of these two steps. With `smoothing`, the input is
+    This gradient depends only on the inputs of these two steps. With `smoothing`, the output is
     convolved with a Gaussian, and the gradient reaches as many steps away as the Gaussian is wide.
     Start with a wide Gaussian and reduce its width to 0 during training, by assigning to
     `smoothing`. While the width exceeds a third of a delay, an output also depends on slightly
-    later inputs.
+    later inputs. What arrives after the last step is lost before the Gaussian could bring part of
+    it back, and its tails beyond the first and the last step are lost too. The convolution is a
+    product with a ``[T, T]`` matrix: its memory grows with T^2 and its time with T^2 B n_out.
+    `smoothing` is not part of ``state_dict()``: a layer that loads a state keeps its own.
 
     Args:
         n_in, n_out: number of inputs and of outputs.
@@ -154,6 +164,8 @@ class DelayedLinear(nn.Module):
         bias: ``[n_out]``, or None.
 
     Raises:
+        TypeError: for a `bias` or `learn_delays` that is neither True nor False, or another
+            argument of a wrong type.
         ValueError: for a size, delay or time step out of range.
 
     Source: Hammouamri, Khalfaoui-Hassani & Masquelier 2024, ICLR (delays learned by surrogate
@@ -187,6 +199,8 @@ class DelayedLinear(nn.Module):
         self.n_out = check_integer("DelayedLinear: n_out", n_out, at_least=1)
         self.dt = check_number("DelayedLinear: dt", dt, "ms", above=0)
         self.max_delay = check_number("DelayedLinear: max_delay", max_delay, "ms", at_least=0)
+        for name, flag in (("bias", bias), ("learn_delays", learn_delays)):
+            check_type(f"DelayedLinear: {name}", flag, (bool, np.bool_), "True or False")
         check_backend(backend)
         self.backend, self.smoothing = backend, smoothing
         if self.history > _LONGEST:
@@ -240,7 +254,11 @@ class DelayedLinear(nn.Module):
         """Apply the map to a sequence, or to the next piece of one.
 
         Args:
-            x: spikes or currents ``[T, B, n_in]``. NaN passes through.
+            x: spikes or currents ``[T, B, n_in]``. NaN and infinity are not rejected, and spread
+                within their sample: with the backend "numba", to the steps t + k and t + k + 1 of
+                each output, for an input at step t and a delay of k steps and a fraction; with
+                "eager", as NaN also to all other steps from t to t + K + 1, where K is the largest
+                k of the layer; with `smoothing`, to all steps.
             state: the state returned for the previous piece, to continue; None to start. With
                 `smoothing`, a sequence cannot be continued.
 
@@ -307,8 +325,9 @@ class DelayedNetwork(nn.Module):
         sizes: the number of inputs, of neurons in each hidden layer, and of classes.
         max_delay: the longest delay of a synapse, ms.
         dt: time step, ms.
-        neurons: a function that takes the number of hidden neurons and returns a layer of them;
-            None: `LIFLayer`, with a time constant of one step and the arctangent surrogate.
+        neurons: a function that takes the number of hidden neurons and returns a layer of them, as
+            an ``nn.Module``; None: `LIFLayer`, with a time constant of one step and the arctangent
+            surrogate.
         delays: "learned"; "frozen" at their random initial values; or "none".
         dropout: probability that a neuron is silenced in all steps of a sample during training.
         seed: seed of the initial values, an integer or a `torch.Generator`; None: PyTorch's default
@@ -318,6 +337,8 @@ class DelayedNetwork(nn.Module):
         scale: ``[n_in]`` fixed factors on the inputs, 1 unless `equalise_` sets them.
 
     Raises:
+        TypeError: for `neurons` that is not a function or does not return a module, or another
+            argument of a wrong type.
         ValueError: for fewer than two sizes, or an option out of range.
 
     Source: Hammouamri, Khalfaoui-Hassani & Masquelier 2024, ICLR.
@@ -348,6 +369,11 @@ class DelayedNetwork(nn.Module):
         if len(sizes) < 2:
             raise ValueError(f"DelayedNetwork: sizes {tuple(sizes)} must give inputs and classes")
         check_choice("DelayedNetwork: delays", delays, DELAYS)
+        if neurons is not None and not callable(neurons):
+            raise TypeError(
+                "DelayedNetwork: neurons must be a function of the number of neurons, such as "
+                f"lambda n: LIFLayer(), not {neurons!r:.60}"
+            )
         self.dropout = check_number("DelayedNetwork: dropout", dropout, at_least=0, below=1)
         generator = _generator("DelayedNetwork", seed)
         longest = 0.0 if delays == "none" else max_delay
@@ -362,7 +388,10 @@ class DelayedNetwork(nn.Module):
             )
         )  # fmt: skip
         self.norms = nn.ModuleList(nn.BatchNorm1d(n) for n in sizes[1:-1])
-        self.neurons = nn.ModuleList(make(n) for n in sizes[1:-1])
+        layers = [make(n) for n in sizes[1:-1]]
+        for layer in layers:
+            check_type("DelayedNetwork: what neurons returns", layer, nn.Module)
+        self.neurons = nn.ModuleList(layers)
         self.register_buffer("scale", torch.ones(sizes[0]))
 
     @torch.no_grad()
@@ -434,6 +463,8 @@ class DelayedNetwork(nn.Module):
         """A copy without normalisation, for inference: a chain whose outputs are the currents y.
 
         The normalisation and `scale` become part of the weights and biases, as on hardware.
+        `smoothing` is copied. Unless it is 0, the chain looks ahead in time, so that it takes whole
+        sequences only and cannot be continued from a state: set ``network.smoothing = 0`` first.
         """
         layers: list[nn.Module] = []
         for synapses, norm, neurons in zip(self.synapses, self.norms, self.neurons, strict=False):

@@ -9,7 +9,7 @@ differentiable function of weights and delays, and the gradient is its derivativ
 `forward` and `backward` are the readable definition. `run_events` is the differentiable function of
 weights and delays; on a CPU it runs the compiled loops of `kernels/event_numba.py`.
 
-Sources: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (the adjoint); Meszaros, Knight & Nowotny
+Sources: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (the adjoint); Mészáros, Knight & Nowotny
 2025, Nat. Commun. 16 (with delays); Landsmeer et al. 2025, arXiv:2512.10011 (models, scaling).
 """
 
@@ -338,7 +338,7 @@ def run_events(
         TypeError: for weights or delays that are not floating-point, or weights of different types.
         FloatingPointError: in the backward pass, for exploding gradients.
 
-    Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829; with delays, Meszaros et al. 2025, Nat.
+    Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829; with delays, Mészáros et al. 2025, Nat.
     Commun. 16; see `jarvis.spatial.event_driven` for the equations.
 
     Example:

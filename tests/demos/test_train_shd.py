@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import train_shd
 
 from jarvis.training import load_checkpoint
 
@@ -55,7 +56,10 @@ def test_the_test_words_are_used_once_and_only_if_asked_for(tmp_path, trained):
     assert "val_acc" not in shown
     assert len(re.findall(r"^test_acc=", shown, re.M)) == 1
     metrics = json.loads((tmp_path / "metrics_final.json").read_text())
-    assert len(metrics["test"]["predicted"]) == 50
+    predicted, targets = (torch.tensor(metrics["test"][k]) for k in ("predicted", "targets"))
+    assert len(predicted) == 50
+    assert (predicted == targets).float().mean() == pytest.approx(metrics["test"]["acc"])
+    assert metrics["threads"] == torch.get_num_threads()
     assert "test part" in metrics["data"]["test"]
 
 
@@ -88,6 +92,7 @@ def test_resumed_ends_with_the_same_weights(tmp_path, trained):
         (["--hidden", "0"], "--hidden"),
         (["--hidden", "3000000"], "--hidden"),
         (["--delays", "some"], "--delays"),
+        (["--smooth-frozen"], "--delays frozen"),
         (["--neuron", "perceptron"], "--neuron"),
         (["--resume", "nowhere"], "nowhere"),
     ],
@@ -113,6 +118,36 @@ def test_other_neurons_and_options_reach_the_network(trained):
         parameters[name] = int(re.findall(r"parameters=(\d+)", shown)[0])
     assert parameters["adaptive"] == parameters["learned"]
     assert parameters["none"] == parameters["frozen"] < 0.6 * parameters["learned"]
+
+
+def test_frozen_delays_are_smoothed_only_if_asked_for(tmp_path, trained):
+    """The smoothing of two epochs is shown; the frozen delays are stored, and not learned."""
+    shown = {}
+    for name, options in {
+        "learned": [],
+        "frozen": ["--delays", "frozen"],
+        "smooth": ["--delays", "frozen", "--smooth-frozen"],
+    }.items():
+        folder = tmp_path / name
+        said = trained(*SMALL, "--epochs", "2", *options, "--output", str(folder))
+        metrics = json.loads((folder / "metrics_final.json").read_text())
+        assert metrics["stored"] == 2 * (140 * 16 + 16 * 20) + 2 * 16 + 20
+        delays = 140 * 16 + 16 * 20
+        assert metrics["parameters"] == metrics["stored"] - delays * (name != "learned")
+        # a run without the option is identified as it was before there was one
+        assert ("smooth_frozen" in metrics["arguments"]) == (name == "smooth")
+        shown[name] = [float(ms) for ms in re.findall(r"^epoch=.* smoothing=(\S+)", said, re.M)]
+    assert shown["smooth"] == shown["learned"]
+    assert shown["smooth"][0] > shown["smooth"][1] == 0.0
+    assert shown["frozen"] == [0.0, 0.0]
+
+
+def test_operations_are_counted_on_words_from_the_whole_set():
+    index = train_shd.counted(2290)
+    assert len(index) == 256
+    assert set(index.diff().tolist()) == {8, 9}
+    assert (index[0], 2290 - index[-1]) == (0, 9)
+    assert train_shd.counted(50).tolist() == list(range(50))
 
 
 @pytest.mark.slow

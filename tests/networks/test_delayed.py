@@ -264,6 +264,9 @@ def test_what_it_refuses():
         DelayedLinear(2, 2, 5.0, seed="x")
     with pytest.raises(TypeError, match="one type"):
         DelayedLinear(5, 4, 3.0, backend="eager")(x.double())
+    for name in ("bias", "learn_delays"):
+        with pytest.raises(TypeError, match=f"{name} must be True or False, not 'no'"):
+            DelayedLinear(2, 2, 5.0, **{name: "no"})
     with torch.no_grad():
         layer.delays[1, 2] = math.nan
     for backend in ("eager", "numba"):
@@ -280,11 +283,51 @@ def test_what_the_definition_refuses(problem):
         ((x, weight, delays[:3]), "delays"),
         ((x, weight, delays - 1.0), "at least 0"),
         ((x, weight, delays / 0.0), "finite|NaN"),
+        ((x[..., :0], weight[:, :0], delays[:, :0]), "n_in>=1"),
     ):
         with pytest.raises(ValueError, match=match):
             delayed_linear(*wrong)
     with pytest.raises(TypeError, match="one type"):
         delayed_linear(x.float(), weight, delays)
+
+
+def test_no_steps_give_no_steps(problem):
+    x, weight, delays = problem
+    x = x[:0].requires_grad_()
+    y = delayed_linear(x, weight, delays)
+    assert y.shape == (0, 3, 4)
+    y.sum().backward()
+    assert x.grad.shape == x.shape
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_how_far_nan_and_infinity_spread(bad):
+    layer = DelayedLinear(2, 2, max_delay=3.0, seed=0)
+    with torch.no_grad():
+        layer.delays.copy_(torch.tensor([[1.5, 1.0], [0.2, 2.6]]))
+    x = torch.zeros(12, 2, 2)
+    x[5, 0, 0] = bad
+
+    def steps() -> list[list[int]]:
+        y = layer(x)[0]
+        assert y[:, 1].isfinite().all()  # the other sample
+        return [(~y[:, 0, j].isfinite()).nonzero().flatten().tolist() for j in range(2)]
+
+    layer.backend = "numba"
+    assert steps() == [[6, 7], [5, 6]]
+    layer.backend = "eager"
+    assert steps() == [[5, 6, 7, 8]] * 2  # until the longest delay, of 2 steps and a fraction
+    layer.smoothing = 1.0
+    assert steps() == [list(range(12))] * 2
+
+
+def test_rows_too_long_for_the_loops_are_refused(monkeypatch):
+    layer = DelayedLinear(5, 4, max_delay=3.0, backend="numba", seed=0)
+    x = torch.rand(7, 2, 5)
+    layer(x)
+    monkeypatch.setattr(delayed_numba, "_LAST", 100)
+    with pytest.raises(ValueError, match=r"5 rows of .* smaller batch"):
+        layer(x)
 
 
 def test_its_operations_are_counted():
@@ -354,6 +397,21 @@ def test_equalised_inputs_vary_by_the_same_amount():
         network.equalise_(spread, power=2.0)
 
 
+def test_a_chain_keeps_the_smoothing_and_a_state_does_not():
+    network = make_network()
+    network.smoothing = 20.0
+    x = random_spikes(15, 4, 6, dtype=torch.float32)
+    chain = network.fused()
+    _, state = chain(x)
+    with pytest.raises(ValueError, match="looks ahead"):
+        chain(x, state)
+    other = make_network()
+    other.load_state_dict(network.state_dict())
+    assert other.smoothing == 0.0
+    chain = other.fused()
+    chain(x, chain(x)[1])
+
+
 @pytest.mark.parametrize("power", [0.0, 0.5])
 def test_a_network_is_its_layers_and_its_chain(power):
     network = make_network()
@@ -389,6 +447,9 @@ def test_what_becomes_of_the_delays_of_a_network():
             make_network(**wrong)
     with pytest.raises(ValueError, match="sizes"):
         DelayedNetwork((4,), 10.0)
+    for neurons, said in ((3, "must be a function.*not 3"), (lambda n: 3, "returns must be a Mod")):
+        with pytest.raises(TypeError, match=f"neurons {said}"):
+            make_network(neurons=neurons)
 
 
 def test_dropout_leaves_out_whole_neurons_in_training():
