@@ -21,7 +21,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from jarvis.support.files import FolderInUseError, locked, write_json
 
@@ -42,6 +41,10 @@ RECIPE = "--hidden 240 240 --epochs 60 --dropout 0.4 --adaptation 0.3 --tau-adap
 KINDS = {
     "learned": ("learned delays", ""),
     "frozen": ("delays frozen at random values", "--delays frozen"),
+    "frozen_smooth": (
+        "delays frozen at random values, the same smoothing",
+        "--delays frozen --smooth-frozen",
+    ),
     "none": ("no delays", "--delays none"),
     "abrupt": ("learned delays, no smoothing", "--smoothing 0"),
 }
@@ -70,7 +73,10 @@ def plain(options: str) -> dict:
 def kept_of(arguments: dict) -> dict:
     """The arguments of a run that all runs of its kind share, in the form that JSON gives them."""
     own = ("seed", "output", "device", "resume", "plot", "force", "dataset", "duration")
-    return json.loads(json.dumps({k: v for k, v in arguments.items() if k not in own}))
+    shared = {k: v for k, v in arguments.items() if k not in own}
+    if not shared.get("smooth_frozen"):  # runs without this option do not store it
+        shared.pop("smooth_frozen", None)
+    return json.loads(json.dumps(shared))
 
 
 def train(options: str, folder: Path) -> tuple[dict, float]:
@@ -112,7 +118,7 @@ def make(name: str, seed: int) -> None:
         "additions": round(test["additions"]),
         "multiply_adds": round(test["multiply_adds"]),
         "seconds": round(seconds),
-        "threads": torch.get_num_threads(),
+        "threads": content["threads"],
         "right": packed(np.equal(test["predicted"], test["targets"])),
         "train_curve": [round(epoch["train_acc"], 4) for epoch in content["epochs"]],
     }
@@ -123,6 +129,7 @@ def make(name: str, seed: int) -> None:
         "words": len(test["predicted"]),
         "data": content["data"]["test"],
         "parameters": content["parameters"],
+        "stored": content["stored"],
         "runs": [],
     }
     kept["runs"] = sorted([*kept["runs"], run], key=lambda r: r["seed"])
@@ -144,7 +151,7 @@ def make_step(name: str) -> None:
     kept = read("steps") or {"data": content["data"]["val"], "steps": []}
     kept["steps"].append({
         "name": name, "step": title, "command": f"python demos/train_shd.py {options}",
-        "arguments": plain(options), "threads": torch.get_num_threads(),
+        "arguments": plain(options), "threads": content["threads"],
         "epochs": len(content["epochs"]), "val_acc": round(content["val"]["acc"], 4),
         "train_acc": round(content["train"]["acc"], 4), "parameters": content["parameters"],
         "seconds": round(seconds),
@@ -182,9 +189,10 @@ def differences() -> list[str]:
 def table() -> str:
     """Each network's test accuracy and cost, paired differences, and the variants tried."""
     lines = [
-        "| two layers of 240 adaptive LIF neurons | parameters | test accuracy, % | n | "
+        "| two layers of 240 adaptive LIF neurons | parameters | stored values | "
+        "test accuracy, % | n | "
         "spikes per word | operations per word | training, min |",
-        "|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name in KINDS:
         if (kept := read(name)) is None:
@@ -193,8 +201,9 @@ def table() -> str:
         means = [statistics.mean(run[key] for run in runs) for key in ("spikes", "operations")]
         minutes = statistics.mean(run["seconds"] for run in runs) / 60
         lines.append(
-            f"| {kept['title']} | {kept['parameters']:,} | {percent([r['test_acc'] for r in runs])}"
-            f" | {len(runs)} | {means[0]:,.0f} | {means[1]:,.0f} | {minutes:.0f} |"
+            f"| {kept['title']} | {kept['parameters']:,} | {kept['stored']:,} | "
+            f"{percent([r['test_acc'] for r in runs])} | {len(runs)} | "
+            f"{means[0]:,.0f} | {means[1]:,.0f} | {minutes:.0f} |"
         )
     if rows := differences():
         lines += [

@@ -102,8 +102,10 @@ def trained_network(args: argparse.Namespace, folder: Path) -> SpatialNetwork:
 
 
 def percent(values: list[float]) -> str:
-    """Mean and standard deviation of fractions, in %."""
-    mean = f"**{100 * statistics.mean(values):.1f}**"
+    """Mean and standard deviation of fractions, in %; bold if there are at least three."""
+    mean = f"{100 * statistics.mean(values):.1f}"
+    if len(values) >= 3:
+        mean = f"**{mean}**"
     return mean + (f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
 
