@@ -435,13 +435,15 @@ def _row(
     values = np.array([run["return"] for run in content["runs"]])
     mean, low, high = interquartile_mean(values)
     better = ""
-    if against is not None and against is not content:
+    several = len(values) > 1  # a single run has no interval
+    spread = f" ({low:,.0f} to {high:,.0f})" if several else ""
+    if several and against is not None and against is not content and len(against["runs"]) > 1:
         p, below, above = improvement(values, np.array([r["return"] for r in against["runs"]]))
         better = f"{p:.2f} ({below:.2f} to {above:.2f})"
     size = f", {content['hidden']} neurons" if part.sizes_of else ""
     cells = [
         TITLES[neuron] + size, f"{content['parameters']:,}", f"{operations(content):,.0f}",
-        f"{mean:,.0f} ({low:,.0f} to {high:,.0f})", str(len(values)), better,
+        f"{mean:,.0f}{spread}", str(len(values)), better,
     ]  # fmt: skip
     if part.target is not None:
         middle = float(np.median([reached(run, part.target) for run in content["runs"]]))

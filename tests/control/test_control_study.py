@@ -86,6 +86,18 @@ def test_a_part_without_settings_says_which_to_run_first(tmp_path):
         control_study.main(["run", "blind_equal", "--neurons", "lif", "--tiny", str(tmp_path)])
 
 
+def test_a_single_run_has_no_interval():
+    runs = [{"return": value, "operations": 8.0, "changed": {}} for value in (10.0, 20.0)]
+    one = {"parameters": 10, "runs": runs[:1]}
+    two = {"parameters": 10, "runs": runs}
+    part = PARTS["ant"]
+    assert control_study._row(part, "tanh", one, two, ())[3:] == ["10", "1", ""]
+    mean, n, better = control_study._row(part, "tanh", two, two | {}, ())[3:]
+    assert mean == "15 (10 to 20)"
+    assert n == "2"
+    assert better.startswith("0.50 (")
+
+
 def test_reward_learning_is_a_part(tmp_path, capsys):
     control_study.main(["run", "pole_rstdp", "--neurons", "escape_lif", "--tiny", str(tmp_path)])
     assert "| LIF, escape noise |" in capsys.readouterr().out
