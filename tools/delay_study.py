@@ -16,13 +16,14 @@ runs go into FOLDER.
 """
 
 import argparse
+import base64
 import copy
 import json
 import math
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +44,12 @@ sys.path[:0] = [str(ROOT / "demos"), str(ROOT / "tools")]
 from shd_table import RECIPE  # noqa: E402
 from spatial_runs import (  # noqa: E402
     meant,
-    packed,
     parsed,
     percent,
     plain,
     starting_network,
     train,
     trained_network,
-    unpacked,
     words_of,
     write_between,
 )
@@ -248,6 +247,17 @@ class Study:
 
 def file_of(name: str, scale: int | None) -> str:
     return name if scale is None else f"{name}_{scale}"
+
+
+def packed(right: np.ndarray) -> str:
+    """Bits as text: eight bits per byte, in base64."""
+    return base64.b64encode(np.packbits(right).tobytes()).decode()
+
+
+def unpacked(text: str, n: int) -> np.ndarray:
+    """The first `n` bits of a text made by `packed`, ``[n]`` bool."""
+    data = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    return np.unpackbits(data, count=n).astype(bool)
 
 
 # ---------------------------------------------------------------------------- measurements
@@ -504,32 +514,48 @@ def core_table(study: Study) -> str:
             each = ", ".join(f"{100 * value:.1f}" for value in values)
             rows.append(
                 f"| {title_of(name, scale)} | {content['parameters']:,} | "
-                f"{percent(values)} | {each} |"
+                f"{percent(values, content['words'])} | {each} |"
             )
     head = ["| 100 hidden neurons | learned parameters | test accuracy, % | seed by seed |",
             "|---|---|---|---|"]  # fmt: skip
     return "\n".join(head + rows) if rows else ""
 
 
-def pair_table(study: Study) -> str:
-    """Differences between the networks of part `core`, on the same words."""
+Rights = dict[int, np.ndarray]  # for each seed, whether each word was right, ``[N]`` bool
+
+
+def compared(pairs: Iterable[tuple[str, Rights, Rights]]) -> str:
+    """A table of differences between networks, on the same words.
+
+    Args:
+        pairs: for each row a title, and the answers of the two kinds of networks. A pair without a
+            common seed is left out.
+    """
     rows = []
-    for first, second in PAIRS:
-        a, b = study.right(*first), study.right(*second)
+    for title, a, b in pairs:
         seeds = sorted(a.keys() & b.keys())
         if not seeds:
             continue
         found = paired(np.stack([a[s] for s in seeds]), np.stack([b[s] for s in seeds]))
         each = ", ".join(f"{100 * x:+.1f}" for x in found["each"])
         by_seed = "" if found["spread"] is None else f" ± {100 * found['spread']:.1f}"
+        mean = f"{100 * found['mean']:+.1f}"
         rows.append(
-            f"| {title_of(*first)} − {title_of(*second)} | **{100 * found['mean']:+.1f}** | "
+            f"| {title} | {f'**{mean}**' if len(seeds) > 2 else mean} | "
             f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f} | "
-            f"{100 * found['mean']:+.1f}{by_seed} | {each} | {chance(found['p'])} |"
+            f"{mean}{by_seed} | {each} | {chance(found['p'])} |"
         )
     head = ["| difference, percentage points | mean | 95 %, words and seeds | 95 %, seeds (t) | "
             "seed by seed | McNemar p, all seeds |", "|---|---|---|---|---|---|"]  # fmt: skip
     return "\n".join(head + rows) if rows else ""
+
+
+def pair_table(study: Study) -> str:
+    """Differences between the networks of part `core`."""
+    return compared(
+        (f"{title_of(*first)} − {title_of(*second)}", study.right(*first), study.right(*second))
+        for first, second in PAIRS
+    )
 
 
 def chance(p: float) -> str:

@@ -6,8 +6,10 @@ python tools/delayed_table.py run learned --seeds 3      # hours; resumes interr
 python tools/delayed_table.py steps                      # runs of variants, on held-out speakers
 
 Each kind of network has one file in results/shd_delayed. It contains the command for a run of
-demos/train_shd.py, all its arguments and, for each seed, the result of its only test; "right" tells
-which test words were recognised (eight per byte, in base64). `steps.json` contains the
+demos/train_shd.py, all its arguments and, for each seed, the result of its only test: among others,
+one bit per word that tells whether the answer was right, so that networks can be compared word by
+word. (The first two runs were stored without these bits, without their number of threads, and with
+the sum of additions and multiply-adds only, on the first 256 test words.) `steps.json` contains the
 variants tried on held-out speakers, one run each. Existing runs are not repeated.
 """
 
@@ -26,9 +28,9 @@ from jarvis.support.files import FolderInUseError, locked, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "demos"), str(ROOT / "tools")]
-from delay_study import paired  # noqa: E402
-from spatial_runs import packed, percent, unpacked, write_between  # noqa: E402
-from train_shd import make_parser  # noqa: E402
+from delay_study import Rights, compared, packed, unpacked  # noqa: E402
+from spatial_runs import percent, write_between  # noqa: E402
+from train_shd import duration, make_parser  # noqa: E402
 
 import cli  # noqa: E402
 
@@ -42,12 +44,14 @@ KINDS = {
     "learned": ("learned delays", ""),
     "frozen": ("delays frozen at random values", "--delays frozen"),
     "frozen_smooth": (
-        "delays frozen at random values, the same smoothing",
+        "delays frozen at random values, smoothed like learned ones",
         "--delays frozen --smooth-frozen",
     ),
     "none": ("no delays", "--delays none"),
     "abrupt": ("learned delays, no smoothing", "--smoothing 0"),
 }
+#: Options that do not define a run.
+GIVEN = ("device", "output", "force", "resume", "plot")
 #: Variants tried on held-out speakers, by a short name: a description, and the options.
 _SHORT = "--hidden 240 240 --epochs 12 --dropout 0.4"
 STEPS: dict[str, tuple[str, str]] = {
@@ -66,94 +70,115 @@ def read(name: str) -> dict | None:
 
 
 def plain(options: str) -> dict:
-    """The parsed options, defaults included, without those that may differ within a kind."""
-    return kept_of(vars(make_parser().parse_args([*options.split(), "--dataset", "shd"])))
+    """All arguments of the demo for the given options, except those in `GIVEN`."""
+    args = make_parser().parse_args([*options.split(), "--dataset", "shd"])
+    args.duration = duration(args)
+    return {k: v for k, v in vars(args).items() if k not in GIVEN}
 
 
-def kept_of(arguments: dict) -> dict:
-    """The arguments of a run that all runs of its kind share, in the form that JSON gives them."""
-    own = ("seed", "output", "device", "resume", "plot", "force", "dataset", "duration")
-    shared = {k: v for k, v in arguments.items() if k not in own}
-    if not shared.get("smooth_frozen"):  # runs without this option do not store it
-        shared.pop("smooth_frozen", None)
-    return json.loads(json.dumps(shared))
+def differing(then: dict, options: str) -> str:
+    """How the stored arguments of a run differ from those for the given options; "" if they do not.
+
+    An option that the demo got after the run is missing: it must have its default value now.
+
+    Example:
+        >>> differing(plain("--lr 0.1"), "--lr 0.2 --epochs 3")
+        'epochs was 100, now 3; lr was 0.1, now 0.2'
+    """
+    now, usual = plain(options), plain("")
+    changed = [
+        f"{name} was {then.get(name, usual.get(name))}, now {now.get(name)}"
+        for name in sorted(now | then)
+        if then.get(name, usual.get(name)) != now.get(name)
+    ]
+    return "; ".join(changed)
+
+
+def meant(command: str) -> dict:
+    """Like `plain`, for the options in a stored command."""
+    return plain(command.split("train_shd.py")[1].replace("SEED", "0"))
 
 
 def train(options: str, folder: Path) -> tuple[dict, float]:
     """Carry out or resume a run of the demo; returns its metrics and its training time in s.
 
     Raises:
-        SystemExit: the folder contains a run with other options.
+        SystemExit: if the folder contains a run with other arguments, or with another seed.
     """
     metrics = folder / "metrics_final.json"
-    if not (metrics.exists() and "parameters" in json.loads(metrics.read_text())):
+    if not (metrics.exists() and "stored" in json.loads(metrics.read_text())):
         line = [sys.executable, "demos/train_shd.py", *options.split(), "--dataset", "shd",
                 "--device", "cpu", "--output", str(folder)]  # fmt: skip
         if (folder / "checkpoint_latest.pt").exists():
             line += ["--resume", str(folder)]
         subprocess.run(line, cwd=ROOT, check=True)
     content = json.loads(metrics.read_text())
-    if kept_of(content["arguments"]) != plain(options):
-        raise SystemExit(f"{folder} contains another run: {content['arguments']}")
+    then = content["arguments"] | {"epochs": len(content["epochs"])}
+    if changed := differing(then, options):
+        raise SystemExit(f"{folder} contains another run: {changed}")
     return content, sum(epoch["seconds"] for epoch in content["epochs"])
+
+
+def options_of(name: str) -> str:
+    """The options of a kind's runs, except the seed."""
+    return " ".join(filter(None, (RECIPE, KINDS[name][1], "--final")))
 
 
 def make(name: str, seed: int) -> None:
     """Carry out a run of a kind unless it exists."""
-    title, more = KINDS[name]
-    options = f"{RECIPE} {more} --final".replace("  ", " ")
-    kept = read(name)
-    if kept is not None and kept["arguments"] != plain(options):
-        raise SystemExit(f"{name}.json contains runs with other arguments: {kept['arguments']}")
-    if kept is not None and seed in [run["seed"] for run in kept["runs"]]:
+    options = options_of(name)
+    kept = read(name) or {"runs": []}
+    if kept["runs"] and (changed := differing(kept["arguments"], options)):
+        raise SystemExit(f"{name}.json contains runs with other arguments: {changed}")
+    if seed in [run["seed"] for run in kept["runs"]]:
         return
     content, seconds = train(f"{options} --seed {seed}", RUNS / f"{name}_{seed}")
     test = content["test"]
+    right = np.equal(test["predicted"], test["targets"])
     run = {
         "seed": seed,
         "train_acc": round(content["train"]["acc"], 4),
         "test_acc": round(test["acc"], 4),
         "spikes": round(test["spikes"]),
-        "operations": round(test["additions"] + test["multiply_adds"]),
         "additions": round(test["additions"]),
         "multiply_adds": round(test["multiply_adds"]),
         "seconds": round(seconds),
         "threads": content["threads"],
-        "right": packed(np.equal(test["predicted"], test["targets"])),
+        "right": packed(right),
         "train_curve": [round(epoch["train_acc"], 4) for epoch in content["epochs"]],
     }
-    kept = read(name) or {
-        "title": title,
+    arguments = plain(options)
+    del arguments["seed"]
+    head = {
+        "title": KINDS[name][0],
         "command": f"python demos/train_shd.py {options} --seed SEED",
-        "arguments": plain(options),
-        "words": len(test["predicted"]),
+        "arguments": arguments,
         "data": content["data"]["test"],
+        "words": len(right),
         "parameters": content["parameters"],
         "stored": content["stored"],
-        "runs": [],
     }
-    kept["runs"] = sorted([*kept["runs"], run], key=lambda r: r["seed"])
+    runs = sorted([*kept["runs"], run], key=lambda r: r["seed"])
     RESULTS.mkdir(parents=True, exist_ok=True)
-    write_json(RESULTS / f"{name}.json", kept)
+    write_json(RESULTS / f"{name}.json", head | {"runs": runs})
     print(f"{time.strftime('%H:%M:%S')} {name} seed={seed} test={run['test_acc']:.4f}", flush=True)
 
 
 def make_step(name: str) -> None:
     """Carry out a run for steps.json, which stores the final accuracy on held-out speakers."""
     title, options = STEPS[name]
-    kept = read("steps") or {"steps": []}
-    for step in kept["steps"]:
+    for step in (read("steps") or {"steps": []})["steps"]:
         if step["name"] == name:
-            if step["arguments"] != plain(options):
-                raise SystemExit(f"steps.json: {name} has other arguments: {step['arguments']}")
+            if changed := differing(step["arguments"], options):
+                raise SystemExit(f"steps.json has {name} with other arguments: {changed}")
             return
     content, seconds = train(options, RUNS / f"step_{name}")
     kept = read("steps") or {"data": content["data"]["val"], "steps": []}
     kept["steps"].append({
         "name": name, "step": title, "command": f"python demos/train_shd.py {options}",
-        "arguments": plain(options), "threads": content["threads"],
-        "epochs": len(content["epochs"]), "val_acc": round(content["val"]["acc"], 4),
-        "train_acc": round(content["train"]["acc"], 4), "parameters": content["parameters"],
+        "arguments": plain(options), "epochs": len(content["epochs"]),
+        "val_acc": round(content["val"]["acc"], 4), "train_acc": round(content["train"]["acc"], 4),
+        "parameters": content["parameters"], "threads": content["threads"],
         "seconds": round(seconds),
     })  # fmt: skip
     kept["steps"].sort(key=lambda step: list(STEPS).index(step["name"]))
@@ -161,69 +186,77 @@ def make_step(name: str) -> None:
     write_json(RESULTS / "steps.json", kept)
 
 
-def right(kept: dict) -> dict[int, np.ndarray]:
-    """For each seed whose answers are stored, whether each word was recognised, ``[N]`` bool."""
-    return {run["seed"]: unpacked(run["right"], kept["words"]) for run in kept["runs"]
-            if "right" in run}  # fmt: skip
+def right(name: str) -> Rights:
+    """For each seed whose bits are stored, whether each test word was right, ``[N]`` bool."""
+    kept = read(name) or {"runs": []}
+    runs = [run for run in kept["runs"] if "right" in run]
+    return {run["seed"]: unpacked(run["right"], kept["words"]) for run in runs}
 
 
-def differences() -> list[str]:
-    """Rows of a table that compares each kind with "learned", for the seeds that both have."""
-    rows = []
-    found = {name: kept for name in KINDS if (kept := read(name)) is not None}
-    ours = right(found["learned"]) if "learned" in found else {}
-    for name, kept in found.items():
-        theirs = right(kept)
-        seeds = sorted(ours.keys() & theirs.keys())
-        if name == "learned" or not seeds:
-            continue
-        result = paired(*(np.stack([each[seed] for seed in seeds]) for each in (ours, theirs)))
-        mean, low, high = (100 * result[key] for key in ("mean", "low", "high"))
-        rows.append(
-            f"| {found['learned']['title']} − {kept['title']} | **{mean:+.1f}** | "
-            f"{low:+.1f} to {high:+.1f} | {len(seeds)} | {result['p']:.2g} |"
-        )
-    return rows
+def cost(runs: list[dict]) -> str:
+    """Two cells: spikes, and additions and multiply-adds, per word.
+
+    They are means over the runs that were counted on words of the whole set, if there are any.
+    """
+    runs = [run for run in runs if "additions" in run] or runs
+
+    def mean(key: str) -> str:
+        return f"{statistics.mean(run[key] for run in runs):,.0f}"
+
+    if "additions" not in runs[0]:
+        return f"{mean('spikes')} | {mean('operations')} together"
+    return f"{mean('spikes')} | {mean('additions')} + {mean('multiply_adds')}"
 
 
-def table() -> str:
-    """Each network's test accuracy and cost, paired differences, and the variants tried."""
+def kind_table() -> str:
+    """Each network's test accuracy and cost."""
     lines = [
-        "| two layers of 240 adaptive LIF neurons | parameters | stored values | "
-        "test accuracy, % | n | "
-        "spikes per word | operations per word | training, min |",
+        "| two layers of 240 adaptive LIF neurons | learned parameters | stored | "
+        "test accuracy, % | n | spikes per word | additions + multiply-adds per word | "
+        "training, min |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in KINDS:
         if (kept := read(name)) is None:
             continue
         runs = kept["runs"]
-        means = [statistics.mean(run[key] for run in runs) for key in ("spikes", "operations")]
+        accuracy = percent([run["test_acc"] for run in runs], kept["words"])
         minutes = statistics.mean(run["seconds"] for run in runs) / 60
         lines.append(
-            f"| {kept['title']} | {kept['parameters']:,} | {kept['stored']:,} | "
-            f"{percent([r['test_acc'] for r in runs])} | {len(runs)} | "
-            f"{means[0]:,.0f} | {means[1]:,.0f} | {minutes:.0f} |"
+            f"| {kept['title']} | {kept['parameters']:,} | {kept['stored']:,} | {accuracy} | "
+            f"{len(runs)} | {cost(runs)} | {minutes:.0f} |"
         )
-    if rows := differences():
-        lines += [
-            "",
-            "| difference, percentage points | mean | 95 %, words and seeds | n | McNemar p |",
-            "|---|---|---|---|---|",
-            *rows,
-        ]
-    if (kept := read("steps")) is not None:
-        lines += [
-            "",
-            "| variant (single runs) | epochs | training words, % | speakers 6 and 7, % |",
-            "|---|---|---|---|",
-        ]
-        lines += [
-            f"| {step['step']} | {step['epochs']} | {100 * step['train_acc']:.1f} | "
-            f"{100 * step['val_acc']:.1f} |"
-            for step in kept["steps"]
-        ]
     return "\n".join(lines)
+
+
+def pair_table() -> str:
+    """Each kind minus the one with learned delays, word by word, where both have bits."""
+    return compared(
+        (f"{title} − {KINDS['learned'][0]}", right(name), right("learned"))
+        for name, (title, _) in KINDS.items()
+        if name != "learned"
+    )
+
+
+def step_table() -> str:
+    """The result of each variant on held-out speakers."""
+    if (kept := read("steps")) is None:
+        return ""
+    lines = [
+        "| variant (single runs) | epochs | training words, % | speakers 6 and 7, % |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {step['step']} | {step['epochs']} | {100 * step['train_acc']:.1f} | "
+        f"{100 * step['val_acc']:.1f} |"
+        for step in kept["steps"]
+    ]
+    return "\n".join(lines)
+
+
+def table() -> str:
+    """The tables that docs/results.md shows between this program's markers."""
+    return "\n\n".join(filter(None, (kind_table(), pair_table(), step_table())))
 
 
 def main() -> None:

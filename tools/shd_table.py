@@ -266,7 +266,7 @@ def table() -> str:
         if content := read(f"vote_{name}"):
             lines.append(
                 f"| {content['title']} | {content['parameters']:,} | "
-                f"{100 * content['test_acc']:.1f} | {100 * content['test_top3']:.1f} | 1 | | |"
+                f"{percent([content['test_acc']])} | {100 * content['test_top3']:.1f} | 1 | | |"
             )
     return "\n".join(lines)
 

@@ -1,7 +1,6 @@
-"""Functions shared by the programs that train networks on spoken digits and store the results."""
+"""Functions shared by the programs that run demos/train_spatial.py and store the results."""
 
 import argparse
-import base64
 import json
 import statistics
 import subprocess
@@ -9,7 +8,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
+from scipy import stats
 
 from jarvis import SpatialNetwork
 from jarvis.datasets import SpokenDigits
@@ -101,23 +100,26 @@ def trained_network(args: argparse.Namespace, folder: Path) -> SpatialNetwork:
     return network.eval()
 
 
-def percent(values: list[float]) -> str:
-    """Mean and standard deviation of fractions, in %; bold if there are at least three."""
+def percent(values: list[float], words: int | None = None) -> str:
+    """Mean and standard deviation of fractions, in %; bold from three runs on.
+
+    Args:
+        values: the fraction of each run.
+        words: the number of words on which each was measured, if it is known. A single run then
+            has its 95 % interval over words (Wilson 1927, J. Am. Stat. Assoc. 22:209).
+
+    Example:
+        >>> percent([0.9, 0.92, 0.94]), percent([0.9, 0.92]), percent([0.9]), percent([0.9], 100)
+        ('**92.0** ± 2.0', '91.0 ± 1.4', '90.0', '90.0 (82.6 to 94.5)')
+    """
     mean = f"{100 * statistics.mean(values):.1f}"
-    if len(values) >= 3:
-        mean = f"**{mean}**"
-    return mean + (f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else "")
-
-
-def packed(right: np.ndarray) -> str:
-    """Bits as text: eight bits per byte, in base64."""
-    return base64.b64encode(np.packbits(right).tobytes()).decode()
-
-
-def unpacked(text: str, n: int) -> np.ndarray:
-    """The first `n` bits of a text made by `packed`, ``[n]`` bool."""
-    data = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-    return np.unpackbits(data, count=n).astype(bool)
+    mean = f"**{mean}**" if len(values) > 2 else mean
+    if len(values) > 1:
+        return f"{mean} ± {100 * statistics.stdev(values):.1f}"
+    if words is None:
+        return mean
+    low, high = stats.binomtest(round(values[0] * words), words).proportion_ci(method="wilson")
+    return f"{mean} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def write_between(name: str, text: str) -> None:
