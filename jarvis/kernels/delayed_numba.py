@@ -187,7 +187,10 @@ class _Delayed(torch.autograd.Function):
             _sum(shape, rows, -shifts, (early, late), -1, out)
         else:
             _scatter(shape, events, shifts, (early, late), out)
-        ctx.save_for_backward(weight, rest, shifts, early, late)
+        # only the gradient of the delays needs the weights, which may otherwise change in place
+        ctx.save_for_backward(
+            weight if ctx.needs_input_grad[2] else None, rest, shifts, early, late
+        )
         ctx.shape, ctx.rows, ctx.events = shape, rows, events
         return shape.samples(out).permute(2, 1, 0)
 
@@ -206,7 +209,8 @@ class _Delayed(torch.autograd.Function):
         if any(ctx.needs_input_grad[1:]):
             first, second = _products(shape, ctx.rows, ctx.events, g_rows, shifts)
             gw = (1.0 - rest) * first + rest * second
-            gd = weight * (second - first)
+            if ctx.needs_input_grad[2]:
+                gd = weight * (second - first)
         return gx, gw, gd
 
 

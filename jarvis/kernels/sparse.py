@@ -357,7 +357,9 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, plan: _Plan, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.plan = plan
-        ctx.save_for_backward(x, weight)
+        # as torch: what no gradient needs may be changed in place before the backward pass
+        _, to_x, to_weight, _ = ctx.needs_input_grad
+        ctx.save_for_backward(x if to_weight else None, weight if to_x else None)
         if plan.forward:
             return plan.map.sparse(plan.x, weight, bias)
         return plan.map.dense(x, weight, bias)

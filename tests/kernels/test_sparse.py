@@ -149,6 +149,33 @@ def test_only_the_gradients_that_are_wanted(frozen):
             assert_same([ours], [theirs.grad])
 
 
+@pytest.mark.parametrize("mode", ["always", "never"])
+def test_what_no_gradient_needs_may_change_before_the_backward_pass(mode):
+    module = nn.Linear(40, 9).double()
+    x = mostly_zero(6, 5, 40)
+    kept = x.clone()
+    with sparse_products(mode):
+        out = over_time(module, x)  # x needs no gradient, so the weights are not needed
+    with torch.no_grad():
+        module.weight.mul_(2.0)
+    out.sum().backward()
+    assert_same([module.weight.grad], [kept.sum((0, 1)).expand(9, 40)])
+    module.weight.requires_grad_(False)
+    scaled = x.clone().requires_grad_()
+    with sparse_products(mode):
+        out = over_time(module, scaled)  # the weights need no gradient, so x is not needed
+    with torch.no_grad():
+        scaled.mul_(2.0)
+    out.sum().backward()
+    assert_same([scaled.grad], [module.weight.sum(0).expand(6, 5, 40)])
+    with sparse_products(mode):
+        out = over_time(module, scaled)
+    with torch.no_grad():
+        module.weight.mul_(2.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()
+
+
 def test_no_gradient_no_graph():
     module = nn.Linear(40, 9)
     with torch.no_grad(), sparse_products("always"):
