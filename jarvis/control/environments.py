@@ -96,10 +96,10 @@ class Task:
             env = wrappers.ChangedMass(env, self.mass)
         if self.hide_velocities:
             env = wrappers.HiddenVelocities(env)
-        if self.lost:
-            env = wrappers.LostSensors(env, self.lost)
         if self.noise:
             env = wrappers.SensorNoise(env, self.noise)
+        if self.lost:  # after the noise: a lost sensor shows exactly 0
+            env = wrappers.LostSensors(env, self.lost)
         if self.delay:
             env = wrappers.ActionDelay(env, self.delay)
         return env

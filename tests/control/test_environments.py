@@ -212,3 +212,11 @@ def test_sizes_do_not_matter_to_a_policy_of_another_space():
     with pytest.raises(ValueError, match="neither a Discrete nor a Box"):
         Actions.of(object())
     assert Policy(1, Actions(2), neuron="linear").n_inputs == 1
+
+
+def test_a_lost_sensor_has_no_noise():
+    env = task("CartPole-v1", lost=(0,), noise=0.1).make()
+    for seed in range(3):
+        first = env.reset(seed=seed)[0]
+        assert first[0] == 0.0
+        assert (first[1:] != 0.0).all()
