@@ -1,7 +1,9 @@
 """What all tests share. Where JARVIS_REQUIRE_DATA is set, a lack of real data is a failure."""
 
 import os
-from collections.abc import Container, Iterable
+import threading
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -17,6 +19,28 @@ settings.load_profile("jarvis")
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = os.environ.get("JARVIS_DATA")  # as given, before a test changes it
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Another thread, which stands for another program, holds the lock of a folder."""
+    from jarvis.support.files import locked
+
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with locked(folder):
+            held.set()
+            done.wait(60)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(60)
+    try:
+        yield
+    finally:
+        done.set()
+        other.join()
 
 
 def sampled(names: Iterable[str], quick: Container[str]) -> list:

@@ -8,15 +8,13 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 import cli
-from conftest import ROOT
-from jarvis.support.files import locked
+from conftest import ROOT, in_use
 from jarvis.training import CheckpointError, History, load_checkpoint, save_checkpoint
 
 DEMOS = ROOT / "demos"
@@ -313,25 +311,11 @@ def test_runs_of_the_same_second_get_folders_of_their_own(here, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in FAST if n != "evaluate_spikeseg"])
 def test_a_folder_that_another_program_writes_to_is_refused(name, here, stdp, capsys):
-    """Another thread stands for the other program."""
     folder = here / "run"
     options = ["-o", ".", "-n", "run"] if name == "train_spikeseg" else ["--output", "run"]
-    held, done = threading.Event(), threading.Event()
-
-    def hold():
-        with locked(folder):
-            held.set()
-            done.wait(60)
-
-    other = threading.Thread(target=hold)
-    other.start()
-    held.wait(60)
-    try:
+    with in_use(folder):
         refused(name, *FAST[name], *options, capsys=capsys, says="run is in use by another")
         assert {path.name for path in folder.iterdir()} == {".lock"}
-    finally:
-        done.set()
-        other.join()
     assert run(name, *FAST[name], *options, capsys=capsys).status == 0
     assert not (folder / ".lock").exists()
 

@@ -3,13 +3,12 @@
 import json
 import math
 import runpy
-import threading
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import ROOT
+from conftest import ROOT, in_use
 from jarvis import datasets
 from jarvis.stdp.spikeseg.segmentation import iou
 
@@ -215,22 +214,9 @@ def test_a_study_in_progress_is_not_disturbed(tmp_path, monkeypatch, capsys):
         main = study["main"]
         monkeypatch.setitem(main.__globals__, "RESULTS", tmp_path)
         monkeypatch.setattr("sys.argv", ["study", "run", "density"])
-        lock = main.__globals__["locked"]
         monkeypatch.setitem(main.__globals__, "make", lambda *job: pytest.fail("not locked"))
-        started, finish = threading.Event(), threading.Event()
-
-        def hold(lock=lock, started=started, finish=finish):
-            with lock(tmp_path):
-                started.set()
-                finish.wait(10)
-
-        other = threading.Thread(target=hold)
-        other.start()
-        started.wait(10)
-        with pytest.raises(SystemExit):
+        with in_use(tmp_path), pytest.raises(SystemExit):
             main()
-        finish.set()
-        other.join()
         assert "in use" in capsys.readouterr().err
 
 
