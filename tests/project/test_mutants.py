@@ -32,7 +32,7 @@ def test_the_same_seed_draws_the_same_mutants_of_every_kind(mutants, candidates)
     first, again = (mutants.draw(ROOT, 3, 14, candidates) for _ in range(2))
     assert first == again
     assert {mutant.kind for mutant in first} == set(mutants.KINDS)
-    assert len({mutant.function for mutant in first}) == 14
+    assert len({(mutant.drawn_from, mutant.function) for mutant in first}) == 14
     other = mutants.draw(ROOT, 4, 14, candidates)
     assert {m.function for m in other} != {m.function for m in first}
 
