@@ -48,6 +48,9 @@ BUDGET = 4_000_000
 
 LEARNERS = ("es", "rstdp", "ppo")
 
+#: Neurons of each hidden layer, if --hidden is not given.
+HIDDEN = [32]
+
 
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
@@ -73,8 +76,9 @@ def make_parser() -> cli.Parser:
         "--hidden",
         type=cli.positive_int,
         nargs="+",
-        default=[32],
-        help="neurons of each hidden layer (rstdp has one layer, with a group for each action)",
+        default=None,
+        help="neurons of each hidden layer, by default 32 (rstdp has one layer, with a group of "
+        "the same size for each action)",
     )
     add("--recurrent", action="store_true", help="connect the neurons of a layer with each other")
     add(
@@ -88,10 +92,10 @@ def make_parser() -> cli.Parser:
         help="what actions are computed from; by default trace (tanh: last)")  # fmt: skip
     add("--tau", type=cli.positive_float, metavar="MS", default=None,
         help="membrane time constant of the neurons, if they have a parameter tau")  # fmt: skip
-    add("--tau-trace", type=cli.positive_float, nargs="+", metavar="MS", default=[4.5],
-        help="time constant of the trace that is read out, ms; if several are given, such as 0.5 "
-        "and 2.5 times --steps-per-action, they alternate over the neurons, so that changes can be "
-        "seen")  # fmt: skip
+    add("--tau-trace", type=cli.positive_float, nargs="+", metavar="MS", default=None,
+        help="time constant of the trace that is read out, ms, by default 4.5; if several are "
+        "given, such as 0.5 and 2.5 times --steps-per-action, they alternate over the neurons, so "
+        "that changes can be seen")  # fmt: skip
     harder = parser.add_argument_group("harder tasks")
     add = harder.add_argument
     add("--hide-velocities", action="store_true", help="remove velocities from the observations")
@@ -157,17 +161,26 @@ def make_policy(args, world: Task) -> Policy:
         return _reward_policy(args, world)
     if args.tau is not None and analogue:
         raise cli.UsageError(f"--tau: {args.neuron} has no time constant")
+    readout = args.readout or ("last" if analogue else "trace")
+    if args.neuron == "linear":
+        wrong = {"--hidden": args.hidden, "--recurrent": args.recurrent}
+        wrong |= {"--steps-per-action": args.steps_per_action, "--readout": args.readout}
+        given = [name for name, value in (wrong | {"--tau-trace": args.tau_trace}).items() if value]
+        if given:
+            raise cli.UsageError(f"{', '.join(given)}: a linear policy has no neurons")
+    if args.tau_trace is not None and readout != "trace":
+        raise cli.UsageError(f"--tau-trace: --readout {readout} has no trace")
     try:
         return world.policy(
             neuron=args.neuron,
-            hidden=tuple(args.hidden),
+            hidden=tuple(args.hidden or HIDDEN),
             recurrent=args.recurrent,
             steps=args.steps_per_action or (1 if analogue else 8 if args.learner == "ppo" else 4),
             persistent=args.learner != "ppo",
             code=args.code,
-            readout=args.readout or ("last" if analogue else "trace"),
+            readout=readout,
             drive=1.0 if analogue else 0.2,
-            tau_trace=tuple(args.tau_trace),
+            tau_trace=tuple(args.tau_trace or [4.5]),
             values={} if args.tau is None else {"tau": args.tau},
         )
     except TypeError as error:
@@ -177,13 +190,13 @@ def make_policy(args, world: Task) -> Policy:
 def _reward_policy(args, world: Task) -> Policy:
     """The network for reward-modulated STDP; the learner determines most of its options."""
     given = {"--recurrent": args.recurrent, "--readout": args.readout, "--tau": args.tau}
-    given["--code"] = args.code != "normalised"
+    given["--code"], given["--tau-trace"] = args.code != "normalised", args.tau_trace
     _refuse(args, given)
-    n = world.policy(neuron="linear").actions.n
-    if len(args.hidden) > 1 or args.hidden[0] < n:
-        raise cli.UsageError(f"--hidden: rstdp has one layer, of {n} neurons or more")
+    n, hidden = world.policy(neuron="linear").actions.n, args.hidden or HIDDEN
+    if world.policy(neuron="linear").actions.discrete and (len(hidden) > 1 or hidden[0] % n):
+        raise cli.UsageError(f"--hidden: rstdp has one layer, of a multiple of {n} neurons")
     steps = {"steps": args.steps_per_action} if args.steps_per_action else {}
-    return reward_policy(world, neuron=args.neuron, group=args.hidden[0] // n, **steps)
+    return reward_policy(world, neuron=args.neuron, group=max(1, hidden[0] // n), **steps)
 
 
 def _refuse(args, given: dict[str, Any]) -> None:
@@ -266,7 +279,7 @@ def _train(args) -> None:
     rows = 4 * directions + args.episodes + args.test_episodes + 8
     cli.check_memory(
         8.0 * policy.n_parameters * rows, torch.device("cpu"),
-        f"--hidden {' '.join(map(str, args.hidden))}", f"--directions {directions}",
+        f"--hidden {' '.join(map(str, args.hidden or HIDDEN))}", f"--directions {directions}",
         f"--test-episodes {args.test_episodes}",
     )  # fmt: skip
     kind = "choices" if policy.actions.discrete else "forces"

@@ -30,6 +30,7 @@ class Recorder:
 
     def __init__(self, env: Any) -> None:
         self.env, self.episodes, self.seed = env, {}, -1
+        self.observation_space, self.action_space = env.observation_space, env.action_space
 
     def reset(self, *, seed: int) -> Any:
         self.seed, self.episodes[seed] = seed, []

@@ -129,7 +129,7 @@ PARTS: dict[str, Part] = {
         "CartPole, evolution", task("CartPole-v1"), ALL, 50_000, changes=POLE, target=475.0
     ),
     "blind": Part(
-        "CartPole without velocities, evolution, recurrent", BLIND, FAST[1:], 300_000,
+        "CartPole without velocities, evolution, recurrent", BLIND, ALL[1:], 300_000,
         options=FINE | {"recurrent": True}, changes=POLE, target=475.0,
     ),
     "blind_forward": Part(
@@ -138,11 +138,11 @@ PARTS: dict[str, Part] = {
     ),
     "blind_equal": Part(
         "CartPole without velocities, evolution, recurrent, equal operations", BLIND,
-        FAST[1:], 300_000, found_in="blind", options=FINE | {"recurrent": True},
+        ALL[1:], 300_000, found_in="blind", options=FINE | {"recurrent": True},
         sizes_of="blind", target=475.0,
     ),
     "pole_ppo": Part(
-        "CartPole, PPO", task("CartPole-v1"), FAST[1:], 40_960, "ppo", seeds=5, searched=1,
+        "CartPole, PPO", task("CartPole-v1"), ALL[1:], 40_960, "ppo", seeds=5, searched=1,
         every=1, changes=POLE, target=475.0,
     ),
     "pole_rstdp": Part(

@@ -1,6 +1,6 @@
 """Many policies, each with its own weights, in one compiled loop; and one policy that acts."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,7 +143,16 @@ class Candidates:
         self._parts["ticks"][which] = (seed, 0.0)
 
     def choose(self, live: Sequence[int]) -> None:
-        """Let `act` run only these candidates from now on."""
+        """Let `act` run only these candidates from now on.
+
+        Args:
+            live: indices of candidates, each at most once.
+
+        Raises:
+            ValueError: for an index that is out of range or occurs twice.
+        """
+        if len(set(live)) != len(live) or not all(0 <= one < self.n for one in live):
+            raise ValueError(f"choose: live={list(live)} must be different indices below {self.n}")
         self._whole[0] = len(live)
         self._live[: len(live)] = live
 
@@ -151,16 +160,18 @@ class Candidates:
         """Run one control step: compute `outputs` and `actions` from `observations`.
 
         Raises:
-            FloatingPointError: if an output is not finite.
+            FloatingPointError: if an observation or an output is not finite.
         """
         bad = self._act(
             self.theta.reshape(-1), self._u, self._lanes, self._state.reshape(-1), self._scratch,
             self._wide, self._places, self._whole,
         )  # fmt: skip
         if bad >= 0:
-            seen = self.observations[bad]
-            why = "its observations" if not np.isfinite(seen).all() else "its weights"
-            raise FloatingPointError(f"the output of candidate {bad} is not finite: look at {why}")
+            if not np.isfinite(self.observations[bad]).all():
+                raise FloatingPointError(f"the observations of candidate {bad} are not finite")
+            raise FloatingPointError(
+                f"the output of candidate {bad} is not finite: look at its weights"
+            )
 
     def choices(self) -> list[int]:
         """The `actions` as whole numbers, for environments with choices."""
@@ -176,6 +187,9 @@ class Player:
         statistics: statistics of the observations in training; None passes observations on
             unchanged.
         dtype: "float32" or "float64".
+
+    Raises:
+        ValueError: for weights that are not finite or of another number.
 
     Example:
         >>> from jarvis.control.spaces import Actions
@@ -193,6 +207,8 @@ class Player:
         dtype: str = "float32",
     ) -> None:
         policy.unpacked(np.asarray(theta))
+        if not np.isfinite(theta).all():
+            raise ValueError("Player: theta is not finite")
         self.policy = policy
         self.candidates = Candidates(policy, 1, dtype)
         self.candidates.theta[0] = theta
@@ -203,9 +219,19 @@ class Player:
         """Begin an episode."""
         self.candidates.reset(seed=seed)
 
-    def act(self, observation: Iterable[float]) -> Any:
-        """The action for an observation ``[n_observations]``: a whole number, or forces ``[n]``."""
+    def act(self, observation: Sequence[float] | np.ndarray) -> Any:
+        """The action for an observation ``[n_observations]``: a whole number, or forces ``[n]``.
+
+        Raises:
+            ValueError: for an observation of another length.
+            FloatingPointError: for an observation that is not finite.
+        """
         several = self.candidates
+        if np.shape(observation) != (self.policy.n_observations,):
+            raise ValueError(
+                f"act: observation must be [n_observations={self.policy.n_observations}]; "
+                f"got shape {np.shape(observation)}"
+            )
         several.observations[0] = observation
         several.act()
         if self.policy.actions.discrete:

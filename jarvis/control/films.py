@@ -1,6 +1,8 @@
 """An episode as a film: a GIF that shows the behaviour of a policy."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,8 @@ def film(
         path: path of the GIF.
         task: another task of the same shape; None for the task that the policy was trained on.
         seconds: maximum simulated time in seconds.
-        fps: frames per second; the film runs at the speed of the simulation.
+        fps: most frames per second. Each frame is shown for a whole number of control steps, so
+            that the film runs at the speed of the simulation.
         width: width of the frames in pixels.
         seed: seed of the episode.
 
@@ -53,23 +56,41 @@ def film(
     check_integer("film: fps", fps, at_least=1, at_most=50)
     check_integer("film: width", width, at_least=16, at_most=4096)
     check_replaceable(Path(path))
-    total, frames = 0.0, []
-    for frame, reward in _frames(trained, task or trained.task, seconds, fps, seed):
+    total, frames, times = 0.0, [], []
+    for frame, time, reward in _frames(trained, task or trained.task, seconds, fps, seed):
         total += reward
         if frame is not None:
             frames.append(_picture(frame, width))
+            times.append(time)
+    times.append(times[-1] + (times[-1] - times[-2] if times[1:] else 1.0 / fps))
     with atomic_path(Path(path)) as part:
         frames[0].save(
             part, format="GIF", save_all=True, append_images=frames[1:], loop=0,
-            duration=round(1000 / fps),
+            duration=durations(times),
         )  # fmt: skip
     return total
 
 
+def durations(times: Sequence[float]) -> list[int]:
+    """The durations of frames in ms; GIF counts hundredths of a second.
+
+    They are rounded so that errors do not add up.
+
+    Args:
+        times: the time in seconds at which each frame begins, and the end of the last one.
+
+    Example:
+        >>> durations([0.0, 0.025, 0.05, 0.075, 0.1])
+        [20, 30, 30, 20]
+    """
+    ticks = [round(100 * time) for time in times]
+    return [10 * (after - before) for before, after in pairwise(ticks)]
+
+
 def _frames(
     trained: Trained, task: Task, seconds: float, fps: int, seed: int
-) -> Iterator[tuple[np.ndarray | None, float]]:
-    """After each control step, yield a frame, if one is due, and the reward."""
+) -> Iterator[tuple[np.ndarray | None, float, float]]:
+    """After each control step, yield a frame, if one is due, the time in s, and the reward."""
     try:
         env = task.make(render_mode="rgb_array")
     except MissingPackageError:
@@ -81,14 +102,13 @@ def _frames(
         player.reset(start)
         observation, _ = env.reset(seed=start)
         dt = step_seconds(env)
-        yield _drawn(env, task), 0.0
-        shown, over, k = 0, False, 0
+        yield _drawn(env, task), 0.0, 0.0
+        every = math.ceil(1.0 / (fps * dt) - 1e-9)  # control steps per frame
+        over, k = False, 0
         while not over and k * dt < seconds:
             observation, reward, ended, cut, _ = env.step(player.act(observation))
             over, k = ended or cut, k + 1
-            due = int(k * dt * fps) > shown
-            shown = int(k * dt * fps)
-            yield _drawn(env, task) if due else None, float(reward)
+            yield _drawn(env, task) if k % every == 0 else None, k * dt, float(reward)
     finally:
         env.close()
 

@@ -204,6 +204,10 @@ class PPORun(PolicyRun):
     def update(self) -> tuple[float, int]:
         """Play episodes and learn from them.
 
+        Returns:
+            the mean return of the episodes that ended, or, if none did, of the episodes so far;
+            and the number of control steps.
+
         Raises:
             TrainingError: if a weight is no longer finite.
         """
@@ -229,7 +233,9 @@ class PPORun(PolicyRun):
                 f"a weight is not finite after update {self.updates + 1}: {self.advice}"
             )
         returns = [float(episode["r"]) for episode in model.ep_info_buffer]
-        return float(np.mean(returns or [0.0])), options.n_steps * options.n_envs
+        if not returns:  # no episode has ended: the rewards so far
+            returns = [float(sum(env.rewards)) for env in self._envs.venv.envs]
+        return float(np.mean(returns)), options.n_steps * options.n_envs
 
     def _take(self) -> None:
         """Copy weights and statistics from the algorithm."""

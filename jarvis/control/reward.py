@@ -52,9 +52,9 @@ class RewardSettings:
             step later.
 
     Raises:
-        ValueError: for a value out of range, or an unsupported rule. The rule has to count pairs of
-            all spikes, count two spikes in the same step as causal, and have hard bounds and no
-            `tau_reward`.
+        ValueError: for a value out of range, or an unsupported rule. The rule has to take steps of
+            1 ms, count pairs of all spikes, count two spikes in the same step as causal, and have
+            hard bounds and no `tau_reward`.
 
     Source: Fremaux, Sprekeler & Gerstner 2013, PLoS Comput. Biol. 9(4):e1003024, for a spiking
     actor that learns from the critic's prediction error.
@@ -69,10 +69,10 @@ class RewardSettings:
     def __post_init__(self) -> None:
         pair = self.rule.pair
         usual = (pair.interaction, pair.bounds, pair.same_step) == ("all", "hard", "causal")
-        if not usual or self.rule.tau_reward is not None:
+        if not usual or self.rule.tau_reward is not None or pair.dt != 1.0:
             raise ValueError(
-                "rule: it has to count pairs of all spikes, with hard bounds, same_step='causal' "
-                "and no tau_reward"
+                "rule: it has to count pairs of all spikes, with hard bounds, same_step='causal', "
+                "dt=1 (the steps of a policy last 1 ms) and no tau_reward"
             )
         check_number("discount", self.discount, at_least=0, at_most=1)
         check_number("decay", self.decay, at_least=0, at_most=1)
@@ -103,7 +103,7 @@ def reward_policy(task: Task, *, neuron: str = "escape_lif", group: int = 10, **
 
 def _check(policy: Policy) -> None:
     """Raise ValueError for a policy that cannot learn from reward."""
-    wanted = dict(code="population", recurrent=True, readout="rate")
+    wanted = dict(code="population", recurrent=True, readout="rate", persistent=True)
     for name, value in wanted.items():
         if getattr(policy, name) != value:
             raise ValueError(f"policy: {name}={getattr(policy, name)!r} must be {value!r}")
@@ -176,7 +176,15 @@ class RewardLearner:
 
         Returns:
             the choice.
+
+        Raises:
+            ValueError: for another number of activities.
         """
+        if np.shape(activities) != (self.policy.n_inputs,):
+            raise ValueError(
+                f"act: activities must be [inputs={self.policy.n_inputs}]; "
+                f"got shape {np.shape(activities)}"
+            )
         self._scratch[: len(activities)] = activities
         self._learn(
             self._u, self._lanes, self.synapses.reshape(-1), self._fixed, self._state, self._traces,

@@ -14,6 +14,7 @@ import torch
 from jarvis.control.candidates import Candidates
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
+from jarvis.control.spaces import Actions, observation_size
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.support.checks import check_integer
 
@@ -120,7 +121,9 @@ class Arena:
         if self._candidates is None or self._candidates.n < n:
             self._candidates = Candidates(self.policy, n, self.dtype)
         while len(self._envs) < n:
-            self._envs.append(self.task.make(training=self.training))
+            env = self.task.make(training=self.training)
+            self._envs.append(env)
+            _check_fits(self.policy, env, self.task)
         return self._candidates, self._envs
 
     def play(
@@ -141,8 +144,9 @@ class Arena:
             `Episodes`, in the order of the rows.
 
         Raises:
-            ValueError: for weights of a wrong shape, or a wrong number of seeds.
-            FloatingPointError: if a policy's output is not finite.
+            ValueError: for weights of a wrong shape, a wrong number of seeds, or a policy of
+                another number of observations or other actions than the environment.
+            FloatingPointError: if an observation or a policy's output is not finite.
         """
         policy, total = self.policy, len(seeds)
         if np.shape(thetas) != (total, policy.n_parameters):
@@ -197,6 +201,18 @@ class Arena:
                 if not begin(slot):
                     live.remove(slot)
         return found
+
+
+def _check_fits(policy: Policy, env: Any, task: Task) -> None:
+    """Raise ValueError if a policy is not made for the spaces of an environment."""
+    n, actions = observation_size(env.observation_space), Actions.of(env.action_space)
+    if n != policy.n_observations:
+        raise ValueError(f"{task.id} has {n} observations, the policy {policy.n_observations}")
+    if (actions.n, actions.discrete) != (policy.actions.n, policy.actions.discrete):
+        words = ["choices" if each.discrete else "forces" for each in (actions, policy.actions)]
+        raise ValueError(
+            f"{task.id} has {actions.n} {words[0]}, the policy {policy.actions.n} {words[1]}"
+        )
 
 
 class Crew:

@@ -55,7 +55,11 @@ class ObservationStatistics:
         return self.mean if self.count >= 2 else np.zeros_like(self.mean)
 
     def add(self, observations: np.ndarray) -> None:
-        """Add observations ``[N, n]``."""
+        """Add observations ``[N, n]``.
+
+        Raises:
+            FloatingPointError: for observations that are not finite; the statistics are unchanged.
+        """
         if len(observations):
             apart = np.asarray(observations, float) - self.centre
             self.combine(len(apart), apart.sum(0), (apart * apart).sum(0), self.centre)
@@ -69,9 +73,14 @@ class ObservationStatistics:
             count: size of the sample.
             sums, squares: sums of ``observation - about`` and of its square ``[n]``.
             about: the point of reference ``[n]``.
+
+        Raises:
+            FloatingPointError: for moments that are not finite; the statistics are unchanged.
         """
         if count == 0:
             return
+        if not (np.isfinite(sums).all() and np.isfinite(squares).all()):
+            raise FloatingPointError("observations, or their squares, are not finite")
         mean, own = about + sums / count, squares - sums * sums / count
         total = self.count + count
         apart = mean - self.mean

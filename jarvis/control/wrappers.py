@@ -146,8 +146,9 @@ class HiddenVelocities(Wrapper):
 
     Args:
         env: the environment.
-        indices: indices of the velocities; None to look them up. MuJoCo's environments provide the
-            indices, and `VELOCITIES` contains those of the classic environments.
+        indices: indices of the velocities; None to look them up. MuJoCo's environments tell which
+            observations are velocities (of joints, and of centres of mass), and `VELOCITIES`
+            contains those of the classic environments.
 
     Raises:
         ValueError: if the indices are unknown.
@@ -209,9 +210,14 @@ class ChangedMass(Wrapper):
 
 def _velocities(env: Any) -> Sequence[int]:
     structure = getattr(env.unwrapped, "observation_structure", None)
-    if structure is not None:
-        first = structure["qpos"]
-        return range(first, first + structure["qvel"])
+    if structure is not None:  # the number of observations of each quantity, in their order
+        names = [
+            name
+            for name, n in structure.items()
+            if not name.startswith("skipped")
+            for _ in range(n)
+        ]
+        return [i for i, name in enumerate(names) if name in ("qvel", "cvel", "ten_velocity")]
     name = env.spec.id if env.spec is not None else ""
     if name not in VELOCITIES:
         raise ValueError(

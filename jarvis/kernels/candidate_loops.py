@@ -66,9 +66,9 @@ def fill_uniform(seed, tick, n, out):
 def act_loop() -> Callable:
     """``act(theta, u, lanes, state, scratch, wide, places, whole) -> -1``.
 
-    The loop runs one control step of the candidates listed in `whole`. If the output of a candidate
-    is not finite, the loop stops and returns that candidate's index. `places` holds the index at
-    which each section of `wide` begins.
+    The loop runs one control step of the candidates listed in `whole`. If an observation or output
+    of a candidate is not finite, the loop stops and returns that candidate's index. `places` holds
+    the index at which each section of `wide` begins.
     """
 
     def act(theta, u, lanes, state, scratch, wide, places, whole):
@@ -111,6 +111,8 @@ def act_loop() -> Callable:
             wide[places[8] + c] += 1
             for j in range(n_observations):
                 apart = seen[j] - mean[j]
+                if apart - apart != 0:  # infinite, or NaN
+                    return c
                 sums[j] += apart
                 squares[j] += apart * apart
                 z = apart * scale[j]

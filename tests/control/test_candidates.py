@@ -225,10 +225,12 @@ def test_single_precision_is_close_and_a_player_is_a_candidate():
 
 def test_what_is_not_finite_is_refused():
     policy = Policy(3, FORCES, hidden=(4,))
-    candidates = several(policy, 2)
-    candidates.observations[1] = np.nan
-    with pytest.raises(FloatingPointError, match="candidate 1 is not finite: look at its observ"):
-        candidates.act()
+    for value in (np.nan, np.inf):
+        for options in ({}, {"code": "population"}, {"neuron": "tanh"}, {"neuron": "linear"}):
+            candidates = several(Policy(3, FORCES, hidden=(4,), **options), 2)
+            candidates.observations[1, 2] = value
+            with pytest.raises(FloatingPointError, match="observations of candidate 1 are not fin"):
+                candidates.act()
     candidates = several(policy, 2)
     candidates.theta[0] = np.inf
     with pytest.raises(FloatingPointError, match="candidate 0 is not finite: look at its weights"):
@@ -239,6 +241,19 @@ def test_what_is_not_finite_is_refused():
         Candidates(policy, 0)
     with pytest.raises(ValueError, match=r"theta must be \[n_parameters="):
         Player(policy, np.zeros(3))
+    with pytest.raises(ValueError, match="theta is not finite"):
+        Player(policy, np.full(policy.n_parameters, np.nan))
+    for observation in (0.0, [0.0], np.zeros((1, 3))):
+        with pytest.raises(ValueError, match=r"observation must be \[n_observations=3\]"):
+            Player(policy, np.zeros(policy.n_parameters)).act(observation)
+    for live in ([2], [-1], [0, 0]):
+        with pytest.raises(ValueError, match="must be different indices below 2"):
+            candidates.choose(live)
+    seen = statistics(policy)
+    before = seen.mean.copy()
+    with pytest.raises(FloatingPointError, match="observations, or their squares"):
+        seen.add(np.array([[0.0, np.nan, 0.0]]))
+    assert (seen.mean == before).all()
 
 
 def test_every_neuron_of_the_register_can_serve():

@@ -31,6 +31,11 @@ def rollout(env, actions, seed=0):
 ACTIONS = [1, 0, 1, 1, 0, 0, 1]
 
 
+def play(world, policy):
+    with Crew(world, policy) as crew:
+        return crew.play(policy.initial()[None], [0])
+
+
 def test_a_task_makes_what_gymnasium_makes():
     import gymnasium
 
@@ -84,6 +89,10 @@ def test_lost_sensors_are_0_and_hidden_velocities_are_gone():
     state = cheetah.reset(seed=0)[0]
     inner = cheetah.unwrapped.data
     assert (state == inner.qpos[1:]).all()  # the position itself is not observed
+    human = HiddenVelocities(Task("Humanoid-v5").make())
+    state, inner = human.reset(seed=0)[0], human.unwrapped.data
+    shown = (inner.qpos[2:], inner.cinert[1:], inner.qfrc_actuator[6:], inner.cfrc_ext[1:])
+    np.testing.assert_array_equal(state, np.concatenate([part.ravel() for part in shown]))
     both = POLE.changed(hide_velocities=True, lost=(1,), noise=0.1, delay=1).make()
     assert both.reset(seed=0)[0].shape == (2,)
 
@@ -116,6 +125,9 @@ def test_masses_change():
         (lambda: SensorNoise(POLE.make(), float("nan")), "std=nan"),
         (lambda: task("Taxi-v4").policy(), "are not a Box with one axis|NoSuch|Taxi"),
         (lambda: Arena(POLE, POLE.policy(), slots=0), "slots=0"),
+        (lambda: play(POLE, Policy(1, Actions(2))), "CartPole-v1 has 4 observations, the policy 1"),
+        (lambda: play(POLE, Policy(4, Actions(3))), "has 2 choices, the policy 3 choices"),
+        (lambda: play(POLE, Policy(4, Actions(2, (0, 0), (1, 1)))), "the policy 2 forces"),
         (lambda: Crew(POLE, POLE.policy(), workers=0), "workers=0"),
     ],
 )

@@ -143,12 +143,18 @@ def test_only_synapses_from_encoders_change():
         (lambda: reward_policy(POLE, neuron="tanh"), "tanh does not fire"),
         (lambda: RewardRun(POLE, POLE.policy()), "code='normalised' must be 'population'"),
         (lambda: RewardRun(POLE, reward_policy(POLE, hidden=(5,))), "hidden|cannot form"),
+        (lambda: reward_policy(POLE, persistent=False), "persistent=False must be True"),
         (lambda: RewardSettings(discount=1.5), "discount=1.5"),
         (lambda: RewardSettings(decay=-0.1), "decay=-0.1"),
         (lambda: RewardSettings(critic_rate=-1.0), "critic_rate=-1.0"),
         (lambda: RewardSettings(inhibition=-1.0), "inhibition=-1.0"),
         (lambda: RewardSettings(rule=ThreeFactorSTDP(tau_reward=20.0)), "no tau_reward"),
         (lambda: RewardSettings(rule=ThreeFactorSTDP(pair=PairSTDP(bounds="soft"))), "hard bounds"),
+        (lambda: RewardSettings(rule=ThreeFactorSTDP(pair=PairSTDP(dt=0.5))), "dt=1"),
+        (
+            lambda: RewardLearner(reward_policy(POLE), RewardSettings()).act(np.zeros(3)),
+            r"activities must be \[inputs=40\]",
+        ),
     ],
 )
 def test_bad_values_are_named(call, message):

@@ -87,7 +87,7 @@ def test_other_learners_are_saved_and_resumed(learner, tmp_path, capsys):
 def test_every_option_of_the_network_reaches_it():
     args = train_control.make_parser().parse_args(
         ["--neuron", "alif", "--hidden", "6", "4", "--recurrent", "--steps-per-action", "7",
-         "--code", "population", "--readout", "rate", "--tau-trace", "9", "--hide-velocities",
+         "--code", "population", "--readout", "trace", "--tau-trace", "9", "--hide-velocities",
          "--noise", "0.1", "--delay", "2", "--lost", "0", "--directions", "9", "--best", "3",
          "--sigma", "0.3", "--rate", "0.7", "--ranked"]
     )  # fmt: skip
@@ -100,7 +100,9 @@ def test_every_option_of_the_network_reaches_it():
         True,
         7,
     )
-    assert (policy.code, policy.readout, policy.tau_trace) == ("population", "rate", 9.0)
+    assert (policy.code, policy.readout, policy.tau_trace) == ("population", "trace", 9.0)
+    counted = train_control.make_parser().parse_args(["--neuron", "lif", "--readout", "rate"])
+    assert train_control.make_policy(counted, world).readout == "rate"
     assert (settings.directions, settings.best, settings.noise) == (9, 3, 0.3)
     assert (settings.rate, settings.ranked) == (0.7, True)
     for given, steps in (((), 300), (("--training-steps", "40"), 40)):
@@ -135,9 +137,14 @@ def test_every_option_of_the_network_reaches_it():
         (["--video", "/"], "--video: could not write /"),
         (["--plot", "/"], "--plot: could not write /"),
         (["--learner", "hope"], "--learner"),
-        (["--learner", "rstdp"], "--directions: --learner rstdp has no such option"),
+        (["--learner", "rstdp", "--hidden", "6"], "--directions: --learner rstdp has no such option"),
         (["--learner", "rstdp", "--env", "Pendulum-v1"], "Pendulum-v1 has forces"),
-        (["--learner", "rstdp", "--hidden", "1"], "--hidden: rstdp has one layer, of 2 neurons"),
+        (["--learner", "rstdp", "--hidden", "1"], "--hidden: rstdp has one layer, of a multiple"),
+        (["--learner", "rstdp", "--hidden", "7"], "of a multiple of 2 neurons"),
+        (["--learner", "rstdp", "--tau-trace", "3"], "--tau-trace: --learner rstdp has no such"),
+        (["--neuron", "linear", "--tau-trace", "3"], "--hidden, --tau-trace: a linear policy has"),
+        (["--neuron", "tanh", "--tau-trace", "3"], "--tau-trace: --readout last has no trace"),
+        (["--readout", "rate", "--tau-trace", "3"], "--tau-trace: --readout rate has no trace"),
         (["--learner", "rstdp", "--tau", "3"], "--tau: --learner rstdp has no such option"),
         (["--learner", "ppo"], "--directions: --learner ppo has no such option"),
         (["--budget", "3"], "unrecognized|--budget"),
