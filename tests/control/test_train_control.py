@@ -137,7 +137,7 @@ def test_every_option_of_the_network_reaches_it():
         (["--video", "/"], "--video: could not write /"),
         (["--plot", "/"], "--plot: could not write /"),
         (["--learner", "hope"], "--learner"),
-        (["--learner", "rstdp", "--hidden", "6"], "--directions: --learner rstdp has no such option"),
+        (["--learner", "rstdp", "--hidden", "6"], "--directions: --learner rstdp has no such"),
         (["--learner", "rstdp", "--env", "Pendulum-v1"], "Pendulum-v1 has forces"),
         (["--learner", "rstdp", "--hidden", "1"], "--hidden: rstdp has one layer, of a multiple"),
         (["--learner", "rstdp", "--hidden", "7"], "of a multiple of 2 neurons"),

@@ -14,21 +14,24 @@ LESSONS = [
     if "from jarvis.control" in path.read_text(encoding="utf-8")
 ]
 
-#: Makes gymnasium and mujoco impossible to import, as if they were not installed.
+#: Makes packages impossible to import, as if they were not installed.
 WITHOUT = """
 import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("gymnasium", "mujoco"):
+        if name.split(".")[0] in MISSING:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Refuse())
 """
+#: What the extra installs.
+EXTRA = ("gymnasium", "mujoco", "stable_baselines3")
 
 
-def python(code: str) -> subprocess.CompletedProcess[str]:
+def python(code: str, missing: tuple[str, ...] = EXTRA) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT + code], cwd=ROOT, capture_output=True, text=True
-    )
+        [sys.executable, "-c", f"MISSING = {missing}\n" + WITHOUT + code],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
 
 
 @pytest.mark.slow
@@ -55,6 +58,34 @@ def test_what_needs_it_says_in_one_line_what_to_install():
         last = done.stderr.splitlines()[-1]
         assert "MissingPackageError: jarvis.control needs gymnasium: pip install" in last
         assert "'jarvis-snn[control]'" in last
+
+
+@pytest.mark.control
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("missing", "call", "says"),
+    [
+        (
+            "stable_baselines3",
+            "PPORun(task('CartPole-v1'), task('CartPole-v1').policy(persistent=False))",
+            "jarvis.control needs stable_baselines3: pip install",
+        ),
+        ("mujoco", "task('Ant-v5').make()", "Ant-v5 needs further packages: pip install"),
+    ],
+)
+def test_each_package_that_is_missing_is_named(missing, call, says):
+    done = python(f"from jarvis.control import PPORun, task\n{call}", (missing,))
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert f"MissingPackageError: {says}" in last
+    assert "'jarvis-snn[control]'" in last
+    done = python(
+        "from jarvis.control import evolve, task\n"
+        "pole = task('CartPole-v1')\n"
+        "evolve(pole, pole.policy(neuron='linear'), budget=500, progress=False)",
+        (missing,),
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_program_says_it_in_one_line_with_status_2():
