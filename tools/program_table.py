@@ -2,15 +2,18 @@
 
 python tools/program_table.py                             # the tables, in Markdown
 python tools/program_table.py write                       # insert them into docs/results.md
-python tools/program_table.py run digits nmnist_stdp      # rows; by default all, about two hours
+python tools/program_table.py run digits nmnist_stdp      # rows; by default all, about seven hours
 
 Each row of a table has one file in results/programs. It contains the commands, the test data, and
-for each seed the values that the last command printed. Existing runs are not repeated.
+for each seed the values that the last command printed. Existing runs are not repeated. Programs run
+with one thread.
 """
 
 import argparse
 import json
+import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -34,11 +37,13 @@ class Row:
 
     Args:
         task: what the network does.
-        data: the data set, a function of `jarvis.datasets`.
+        data: the data set, a function of `jarvis.datasets`; empty for environments, which have
+            none.
         commands: the programs in demos with their options, in order; ``SEED`` stands for the seed,
             and ``RUNS`` for the folder of the runs.
         seeds: the seeds.
-        values: the printed values to show: a short name for each. Accuracies need no name.
+        values: the printed values to show: a short name for each. Accuracies need no name, and
+            returns are shown for each seed.
         remark: a sentence part behind the task.
     """
 
@@ -65,6 +70,16 @@ SCENES = (
     ("two_instances", "pairs told apart"),
     ("false_alarms", "false alarms"),
 )
+RETURN = (("test_return", ""),)
+
+
+def body(task: str, options: str, seeds: tuple[int, ...] = THREE) -> Row:
+    """A row of the table of bodies."""
+    return Row(task, "", (f"train_control.py {options} --seed SEED",), seeds, RETURN)
+
+
+BLIND = "--hide-velocities"
+CHEETAH, ANT = "--env HalfCheetah-v5", "--env Ant-v5 --every 20 --budget-steps 3000000"
 TABLES: dict[str, dict[str, Row]] = {
     "gradients": {
         "toy_rate": Row("toy, rate code", "toy", ("train_toy.py --epochs 10 --seed SEED",), FIVE),
@@ -122,6 +137,33 @@ TABLES: dict[str, dict[str, Row]] = {
             SCENES,
         ),
     },
+    "bodies": {
+        "pole": body("CartPole, until 495 is reached", "--target 495", FIVE),
+        "blind": body(
+            "CartPole without velocities, two traces in the read-out, until 495 is reached",
+            f"{BLIND} --steps-per-action 20 --tau-trace 10 50 --budget-steps 1500000 --target 495",
+            FIVE,
+        ),
+        "blind_linear": body(
+            "the same, linear", f"{BLIND} --neuron linear --budget-steps 500000", FIVE
+        ),
+        "blind_tanh": body(
+            "the same, tanh units without state",
+            f"{BLIND} --neuron tanh --budget-steps 500000",
+            FIVE,
+        ),
+        "cheetah": body("HalfCheetah", f"{CHEETAH} --budget-steps 4200000"),
+        "cheetah_linear": body(
+            "the same, linear", f"{CHEETAH} --neuron linear --budget-steps 4200000"
+        ),
+        "cheetah_long": body(
+            "HalfCheetah, episodes of 500 steps in training",
+            f"{CHEETAH} --training-steps 500 --budget-steps 16800000",
+        ),
+        "ant": body("Ant", ANT),
+        "ant_linear": body("the same, linear", f"{ANT} --neuron linear"),
+        "humanoid": body("Humanoid", "--env Humanoid-v5 --every 20 --budget-steps 2970000", (0,)),
+    },
 }
 ROWS = {name: row for rows in TABLES.values() for name, row in rows.items()}
 
@@ -139,8 +181,10 @@ def read(name: str) -> dict:
     return {"commands": [shown(line) for line in ROWS[name].commands], "data": None, "runs": []}
 
 
-def source(row: Row) -> str:
+def source(row: Row) -> str | None:
     """The name of the data on which the programs test: the test split of their data set."""
+    if not row.data:
+        return None
     options = {"n": 1} if row.data == "satellites" else {}  # scenes are generated one by one
     return getattr(datasets, row.data)("test", **options).source
 
@@ -166,11 +210,18 @@ def carry_out(row: Row, seed: int) -> dict[str, float]:
             done = subprocess.run(
                 [sys.executable, f"demos/{program}", *options],
                 cwd=ROOT, capture_output=True, text=True, check=False,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
             )  # fmt: skip
             if done.returncode:
                 raise SystemExit(f"{line}: {done.stderr or done.stdout}")
             text = done.stdout
     return printed(text)
+
+
+def processor_time() -> float:
+    """Processor time of all programs that have run so far, s."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def make(name: str, seed: int) -> None:
@@ -184,10 +235,11 @@ def make(name: str, seed: int) -> None:
     if kept["runs"] and kept["data"] != data:
         raise SystemExit(f"{name}.json contains runs with other data: {kept['data']}, not {data}")
     kept["data"] = data
-    began = time.perf_counter()
+    began, used = time.perf_counter(), processor_time()
     found = carry_out(row, seed)
     run: dict[str, float] = {"seed": seed} | {key: found[key] for key, _ in row.values}
     run["seconds"] = round(time.perf_counter() - began, 1)
+    run["processor_seconds"] = round(processor_time() - used, 1)
     kept["runs"] = sorted([*kept["runs"], run], key=lambda each: each["seed"])
     write_json(RESULTS / f"{name}.json", kept)
     print(f"{time.strftime('%H:%M:%S')} {name} {run}", flush=True)
@@ -198,6 +250,8 @@ def cell(row: Row, runs: list[dict]) -> str:
     parts = []
     for key, title in row.values:
         values, scale, digits = [run[key] for run in runs], 100.0, 1
+        if key == "test_return":
+            return ", ".join(f"{value:,.0f}" for value in values)
         if key in ("informedness", "mean_iou"):
             scale, digits = 1.0, 3
         text = f"{scale * statistics.mean(values):.{digits}f}"
@@ -209,16 +263,22 @@ def cell(row: Row, runs: list[dict]) -> str:
 
 def table(which: str) -> str:
     """The rows of a table that have runs."""
-    lines = ["| task | test result | n | commands |", "|---|---|---|---|"]
+    head = ["task", "test result", "n", "commands"]
+    if which == "bodies":
+        head = ["task", "return of each seed", "n", "processor time, min", "commands"]
+    lines = [head, ["---"] * len(head)]
     for name, row in TABLES[which].items():
-        kept = read(name)
-        if kept["runs"]:
-            task = f"{row.task} ({row.remark})" if row.remark else row.task
-            commands = ", ".join(f"`{line}`" for line in kept["commands"])
-            lines.append(
-                f"| {task} | {cell(row, kept['runs'])} | {len(kept['runs'])} | {commands} |"
-            )
-    return "\n".join(lines)
+        runs = read(name)["runs"]
+        if not runs:
+            continue
+        task = f"{row.task} ({row.remark})" if row.remark else row.task
+        commands = ", ".join(f"`{shown(line)}`" for line in row.commands)
+        cells = [task, cell(row, runs), str(len(runs)), commands]
+        if which == "bodies":
+            minutes = [run["processor_seconds"] / 60 for run in runs]
+            cells.insert(3, f"{min(minutes):.1f} to {max(minutes):.1f}")
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace(" --- ", "---")
 
 
 def main() -> None:
