@@ -265,7 +265,7 @@ def table(which: str) -> str:
     """The rows of a table that have runs."""
     head = ["task", "test result", "n", "commands"]
     if which == "bodies":
-        head = ["task", "return of each seed", "n", "processor time, min", "commands"]
+        head = ["task", "return of each seed", "n", "processor time, s", "commands"]
     lines = [head, ["---"] * len(head)]
     for name, row in TABLES[which].items():
         runs = read(name)["runs"]
@@ -275,8 +275,8 @@ def table(which: str) -> str:
         commands = ", ".join(f"`{shown(line)}`" for line in row.commands)
         cells = [task, cell(row, runs), str(len(runs)), commands]
         if which == "bodies":
-            minutes = [run["processor_seconds"] / 60 for run in runs]
-            cells.insert(3, f"{min(minutes):.1f} to {max(minutes):.1f}")
+            used = [run["processor_seconds"] for run in runs]
+            cells.insert(3, f"{min(used):,.0f} to {max(used):,.0f}")
         lines.append(cells)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace(" --- ", "---")
 

@@ -491,8 +491,8 @@ plt.show()
 # these or Izhikevich neurons: the probability that an Izhikevich run beats a run of theirs is
 # 0.56<!-- same 0.35 -->, and its interval is wide.
 #
-# **So everything points to a memory that shows how fast the input changes.** Without it, Izhikevich
-# neurons fail. With more of it, adaptive LIF neurons improve. But it need not be biological: tanh
+# **So most of this points to a memory that shows how fast the input changes.** Without it,
+# Izhikevich neurons fail. With more of it, adaptive LIF neurons improve. But it need not be biological: tanh
 # units do as well once their read-out has such a memory. And a rule without any neurons that
 # remembers one number, the last angle, lasted 500<!-- 801_balance:two_frames 40 --> steps in 801.
 #
@@ -656,10 +656,9 @@ plt.show()
 #
 # `tools/control_study.py` does the same as section 2 for more kinds, tasks and ways of learning. It
 # tries eight settings for each kind (six for PPO, see 802, and for STDP that is modulated by the
-# reward), and tests five or ten other seeds in new episodes. Without further training, it also
-# tests the policies with noise on the observations, with actions that come one control step late,
-# with other masses, and after a fifth of the neurons has been silenced. The next cell shows the
-# parts that have been run.
+# reward), and tests five or ten other seeds in new episodes. Without velocities, neurons take 10 ms
+# per control step here, not 4. Policies are also tested with noise on the observations, actions one
+# control step late, other masses, and a fifth of the neurons silenced.
 
 # %%
 PARTS = {
@@ -845,7 +844,8 @@ assert max(bounds[1][0], bounds[3][0]) <= 0.5
 # By these rules, two claims hold: Izhikevich neurons balance longer without velocities, and
 # adaptive LIF neurons do better after damage. The scores in the search are flattered, because they
 # decided which setting was chosen. Hodgkin-Huxley neurons do *worse* than LIF neurons, though by a
-# few steps only in most runs (one of ten reached 226). Ten runs do not show that tanh units learn
+# few steps only in most runs, and by a hair: another seed of the bootstrap moves the upper bound
+# from 0.49 to 0.51. Ten runs do not show that tanh units learn
 # faster, although their median number of steps is less than half of that of LIF neurons. Even what
 # passes all rules needs thought:
 #
