@@ -53,10 +53,11 @@ def make_parser() -> cli.Parser:
     )
     add(
         "--delay-lr",
-        type=cli.positive_float,
+        type=cli.not_negative_float,
         default=3e-2,
         metavar="LR",
-        help="learning rate of delays and positions; it decreases as --lr does",
+        help="learning rate of delays and positions; it decreases as --lr does; 0: delays and "
+        "positions stay as they are drawn",
     )
     add("--batch-size", "--batch_size", type=cli.positive_int, default=150, help="samples per step")
     add(

@@ -4,6 +4,7 @@ python tools/yinyang_table.py                                   # the table, in 
 python tools/yinyang_table.py write                             # insert it into docs/results.md
 python tools/yinyang_table.py run --hidden 30 --seeds 5 --jobs 2
 python tools/yinyang_table.py run --recipes                     # without a part of the recipe
+python tools/yinyang_table.py run --frozen                      # delays that are not learned
 
 Each configuration has one file in results/yinyang. It contains the command for a run and, for each
 seed, the accuracies after the epoch that is best on the validation set. Existing runs are not
@@ -20,6 +21,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from scipy.stats import ttest_ind
 
 from jarvis.support.files import FolderInUseError, locked, write_between, write_json
 
@@ -55,11 +58,15 @@ RECIPES: dict[str, tuple[tuple[str, ...], str]] = {
 }
 #: The networks that are trained with other recipes.
 CHANGED_NETS, CHANGED_SIZE = ("0", "3"), 10
+#: The networks whose delays are frozen as they are drawn, and their options.
+FROZEN_NETS, FROZEN_SIZES = ("2", "3", "inf"), (10, 30)
+OPTIONS = {recipe: options for recipe, (options, _) in RECIPES.items()}
+OPTIONS["frozen"] = ("--delay-lr", "0")
 _files = threading.Lock()
 
 
 def file_of(net: str, hidden: int, recipe: str = "") -> Path:
-    changed = f"recipe_{recipe}_" if recipe else ""
+    changed = {"": "", "frozen": "frozen_"}.get(recipe, f"recipe_{recipe}_")
     return RESULTS / f"{changed}net_{net}_hidden_{hidden}.json"
 
 
@@ -102,7 +109,7 @@ def add(net: str, hidden: int, run: dict, recipe: str = "") -> None:
     """Store a run together with the runs of other seeds."""
     with _files:
         content = kept(net, hidden, recipe) or {"command": "", "runs": []}
-        options = (*RECIPES[recipe][0], "--seed", "SEED")
+        options = (*OPTIONS[recipe], "--seed", "SEED")
         content["command"] = " ".join(command(net, hidden, *options))
         runs = [r for r in content["runs"] if r["seed"] != run["seed"]]
         content["runs"] = sorted([*runs, run], key=lambda r: r["seed"])
@@ -122,7 +129,7 @@ def make(configurations: list[tuple[str, int, str]], seeds: int, jobs: int) -> N
 
     def one(job: Job) -> None:
         net, hidden, recipe, seed = job
-        run = measure(net, hidden, seed, *RECIPES[recipe][0])
+        run = measure(net, hidden, seed, *OPTIONS[recipe])
         add(net, hidden, run, recipe)
         print(
             f"{time.strftime('%H:%M:%S')} {file_of(net, hidden, recipe).stem} seed={seed} "
@@ -173,12 +180,39 @@ def recipe_table() -> str:
     return "\n".join(lines)
 
 
+def frozen_table() -> str:
+    """Test accuracy in % with frozen and with learned delays, and the difference of their means
+    with Welch's 95 % interval over seeds.
+    """
+    head = ["delays", "hidden", "frozen", "learned", "learned - frozen (95 %)", "n"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for net in FROZEN_NETS:
+        for hidden in FROZEN_SIZES:
+            frozen, learned = (
+                [100 * run["test_acc"] for run in runs_of(net, hidden, recipe)]
+                for recipe in ("frozen", "")
+            )
+            if min(len(frozen), len(learned)) < 2:
+                continue
+            found = ttest_ind(learned, frozen, equal_var=False).confidence_interval()
+            shown = [
+                f"{statistics.mean(v):.1f} ± {statistics.stdev(v):.1f}" for v in (frozen, learned)
+            ]
+            difference = statistics.mean(learned) - statistics.mean(frozen)
+            shown.append(f"{difference:+.1f} ({found.low:+.1f} to {found.high:+.1f})")
+            cells = [NETS[net], str(hidden), *shown, str(min(len(frozen), len(learned)))]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def write_page() -> None:
     """Insert the tables into docs/results.md."""
     text = f"{table()}\n\n{seeds_of()}"
     write_between(PAGE, "<!-- yinyang -->", "<!-- end of yinyang -->", text)
     start, end = "<!-- yinyang recipes -->", "<!-- end of yinyang recipes -->"
     write_between(PAGE, start, end, recipe_table())
+    start, end = "<!-- yinyang frozen -->", "<!-- end of yinyang frozen -->"
+    write_between(PAGE, start, end, frozen_table())
 
 
 def main() -> None:
@@ -191,6 +225,11 @@ def main() -> None:
         "--recipes", action="store_true",
         help=f"run: other recipes, with {CHANGED_SIZE} hidden neurons, instead of other networks",
     )  # fmt: skip
+    parser.add_argument(
+        "--frozen", action="store_true",
+        help="run: delays that are not learned, with "
+        f"{' and '.join(map(str, FROZEN_SIZES))} hidden neurons, instead of other networks",
+    )  # fmt: skip
     parser.add_argument("--seeds", type=number, default=5, help="number of seeds, from 0")
     parser.add_argument("--jobs", type=number, default=1, help="number of runs at a time")
     args = parser.parse_args()
@@ -200,6 +239,8 @@ def main() -> None:
     configurations = [(net, hidden, "") for hidden in args.hidden for net in args.nets]
     if args.recipes:
         configurations = [(net, CHANGED_SIZE, each) for each in RECIPES for net in CHANGED_NETS]
+    if args.frozen:
+        configurations = [(net, n, "frozen") for n in FROZEN_SIZES for net in FROZEN_NETS]
     if args.what == "run":
         try:
             with locked(RESULTS):
@@ -211,6 +252,7 @@ def main() -> None:
     print(table())
     print(seeds_of())
     print(recipe_table())
+    print(frozen_table())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,10 @@ KEPT = [
 ]
 
 
+#: Kinds that have not run with all seeds yet, by part.
+MISSING = {}
+
+
 def test_the_examples():
     assert doctest.testmod(control_study).failed == 0
 
@@ -111,6 +115,17 @@ def test_the_results_page_shows_the_stored_runs():
     assert text.split("<!-- control -->")[1].split("<!-- end of control -->")[0].strip() == (
         control_study.tables().strip()
     )
+
+
+def test_only_these_runs_are_missing():
+    missing = {}
+    for name, part in PARTS.items():
+        for neuron in part.neurons:
+            content = Study().read(name, neuron)
+            found = 0 if content is None else len(content["runs"])
+            if found != part.seeds:
+                missing.setdefault(name, []).append(neuron)
+    assert missing == MISSING
 
 
 @pytest.mark.parametrize(("name", "neuron"), KEPT)

@@ -51,6 +51,8 @@ def test_the_results_page_shows_the_kept_runs():
     assert shown == TABLE["table"]() + "\n\n" + TABLE["seeds_of"]()
     shown = text.split("<!-- yinyang recipes -->")[1].split("<!-- end of yinyang recipes -->")[0]
     assert shown.strip() == TABLE["recipe_table"]()
+    shown = text.split("<!-- yinyang frozen -->")[1].split("<!-- end of yinyang frozen -->")[0]
+    assert shown.strip() == TABLE["frozen_table"]()
 
 
 def test_learns_within_a_few_epochs(tmp_path, capsys):
@@ -121,13 +123,26 @@ def test_both_spellings_of_the_batch_size():
     assert parse(["--batch-size", "7"]) == parse(["--batch_size", "7"])
 
 
+@pytest.mark.parametrize("net", ["3", "inf"])
+def test_with_a_rate_of_0_delays_stay_as_they_are_drawn(net, tmp_path):
+    options = ["--net", net, "--hidden", "5", "--epochs", "1"]
+    args = train_yinyang.make_parser().parse_args(options)
+    drawn = train_yinyang.make_model(args, 4, 3).state_dict()
+    for rate in ("0", "0.03"):
+        run(*options, "--delay-lr", rate, "--output", str(tmp_path / rate))
+        weights = load_checkpoint(tmp_path / rate)["model"]
+        changed = {name for name in drawn if not torch.equal(drawn[name], weights[name])}
+        assert any(name.startswith("layers") for name in changed)
+        assert any(name.startswith("delays") for name in changed) == (rate != "0")
+
+
 def test_a_wrong_form_of_delays_is_one_line(capsys):
     with pytest.raises(train_yinyang.cli.UsageError, match="net='round'"):
         run("--net", "round")
 
 
 def changed_options(recipe: str) -> list[str]:
-    return [option[2:].replace("-", "_") for option in TABLE["RECIPES"][recipe][0][::2]]
+    return [option[2:].replace("-", "_") for option in TABLE["OPTIONS"][recipe][::2]]
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*net_*.json")), ids=lambda path: path.stem)
@@ -136,9 +151,10 @@ def test_kept_results_say_how_they_were_made(path):
     line = kept["command"].replace("SEED", "0").split()
     assert line[:2] == ["python", "demos/train_yinyang.py"]
     args = train_yinyang.make_parser().parse_args(line[2:])
-    recipe = path.stem.split("_")[1] if path.stem.startswith("recipe") else ""
+    first, second, *_ = path.stem.split("_")
+    recipe = {"recipe": second, "frozen": first}.get(first, "")
     assert path == TABLE["file_of"](args.net, args.hidden, recipe)
-    changed = [float(option) for option in TABLE["RECIPES"][recipe][0][1::2]]
+    changed = [float(option) for option in TABLE["OPTIONS"][recipe][1::2]]
     assert [getattr(args, name) for name in changed_options(recipe)] == changed
     seeds = [entry["seed"] for entry in kept["runs"]]
     assert seeds == sorted(set(seeds))
