@@ -145,10 +145,12 @@ TABLES: dict[str, dict[str, Row]] = {
             FIVE,
         ),
         "blind_linear": body(
-            "the same, linear", f"{BLIND} --neuron linear --budget-steps 500000", FIVE
+            "the same without traces, linear, 500,000 steps",
+            f"{BLIND} --neuron linear --budget-steps 500000",
+            FIVE,
         ),
         "blind_tanh": body(
-            "the same, tanh units without state",
+            "the same without traces, tanh units, 500,000 steps",
             f"{BLIND} --neuron tanh --budget-steps 500000",
             FIVE,
         ),
