@@ -51,6 +51,9 @@ LEARNERS = ("es", "rstdp", "ppo")
 #: Neurons of each hidden layer, if --hidden is not given.
 HIDDEN = [32]
 
+#: Time constant of the trace that is read out, ms, if --tau-trace is not given.
+TAU_TRACE = [4.5]
+
 
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
@@ -78,7 +81,7 @@ def make_parser() -> cli.Parser:
         nargs="+",
         default=None,
         help="neurons of each hidden layer, by default 32 (rstdp has one layer, with a group of "
-        "the same size for each action)",
+        "the same size for each action, by default of 32 neurons at most in all)",
     )
     add("--recurrent", action="store_true", help="connect the neurons of a layer with each other")
     add(
@@ -180,7 +183,7 @@ def make_policy(args, world: Task) -> Policy:
             code=args.code,
             readout=readout,
             drive=1.0 if analogue else 0.2,
-            tau_trace=tuple(args.tau_trace or [4.5]),
+            tau_trace=tuple(args.tau_trace or TAU_TRACE),
             values={} if args.tau is None else {"tau": args.tau},
         )
     except TypeError as error:
@@ -192,11 +195,14 @@ def _reward_policy(args, world: Task) -> Policy:
     given = {"--recurrent": args.recurrent, "--readout": args.readout, "--tau": args.tau}
     given["--code"], given["--tau-trace"] = args.code != "normalised", args.tau_trace
     _refuse(args, given)
-    n, hidden = world.policy(neuron="linear").actions.n, args.hidden or HIDDEN
-    if world.policy(neuron="linear").actions.discrete and (len(hidden) > 1 or hidden[0] % n):
-        raise cli.UsageError(f"--hidden: rstdp has one layer, of a multiple of {n} neurons")
+    actions, hidden = world.policy(neuron="linear").actions, args.hidden or HIDDEN
+    if len(hidden) > 1:
+        raise cli.UsageError("--hidden: rstdp has one layer")
+    if args.hidden and actions.discrete and hidden[0] % actions.n:
+        raise cli.UsageError(f"--hidden: rstdp needs a multiple of {actions.n} neurons")
     steps = {"steps": args.steps_per_action} if args.steps_per_action else {}
-    return reward_policy(world, neuron=args.neuron, group=max(1, hidden[0] // n), **steps)
+    group = max(1, hidden[0] // actions.n)
+    return reward_policy(world, neuron=args.neuron, group=group, **steps)
 
 
 def _refuse(args, given: dict[str, Any]) -> None:
@@ -274,12 +280,13 @@ def _train(args) -> None:
     with cli.usage():
         world = make_task(args)
         policy = make_policy(args, world)
+    args.hidden, args.tau_trace = args.hidden or HIDDEN, args.tau_trace or TAU_TRACE
     budget = args.budget_steps or BUDGETS.get(args.env, BUDGET)
     directions = args.directions or usual_settings(args).directions
     rows = 4 * directions + args.episodes + args.test_episodes + 8
     cli.check_memory(
         8.0 * policy.n_parameters * rows, torch.device("cpu"),
-        f"--hidden {' '.join(map(str, args.hidden or HIDDEN))}", f"--directions {directions}",
+        f"--hidden {' '.join(map(str, args.hidden))}", f"--directions {directions}",
         f"--test-episodes {args.test_episodes}",
     )  # fmt: skip
     kind = "choices" if policy.actions.discrete else "forces"

@@ -248,7 +248,7 @@ def make(name: str, seed: int) -> None:
 
 
 def cell(row: Row, runs: list[dict]) -> str:
-    """The values of a row: mean ± standard deviation."""
+    """The values of a row: mean ± standard deviation, or the return of each seed."""
     parts = []
     for key, title in row.values:
         values, scale, digits = [run[key] for run in runs], 100.0, 1
@@ -278,7 +278,8 @@ def table(which: str) -> str:
         cells = [task, cell(row, runs), str(len(runs)), commands]
         if which == "bodies":
             used = [run["processor_seconds"] for run in runs]
-            cells.insert(3, f"{min(used):,.0f} to {max(used):,.0f}")
+            several = f" to {max(used):,.0f}" if len(used) > 1 else ""
+            cells.insert(3, f"{min(used):,.0f}{several}")
         lines.append(cells)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace(" --- ", "---")
 

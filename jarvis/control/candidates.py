@@ -167,8 +167,10 @@ class Candidates:
             self._wide, self._places, self._whole,
         )  # fmt: skip
         if bad >= 0:
-            if not np.isfinite(self.observations[bad]).all():
-                raise FloatingPointError(f"the observations of candidate {bad} are not finite")
+            if not np.isfinite(self.observations[bad] - self._parts["mean"]).all():
+                raise FloatingPointError(
+                    f"the observations of candidate {bad}, or their statistics, are not finite"
+                )
             raise FloatingPointError(
                 f"the output of candidate {bad} is not finite: look at its weights"
             )
@@ -224,7 +226,7 @@ class Player:
 
         Raises:
             ValueError: for an observation of another length.
-            FloatingPointError: for an observation that is not finite.
+            FloatingPointError: if the observation or the output is not finite.
         """
         several = self.candidates
         if np.shape(observation) != (self.policy.n_observations,):

@@ -134,6 +134,7 @@ class EvolutionRun(PolicyRun):
 
         Raises:
             TrainingError: if a return is not finite.
+            FloatingPointError: if an observation is not finite.
         """
         options, n = self.settings, self.settings.directions
         rng = np.random.default_rng((self.seed, 2, self.updates))

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy, SpikingPolicy
 from jarvis.control.requirements import required
+from jarvis.control.rollouts import fitting
 from jarvis.control.runs import MOST, PolicyRun
 from jarvis.control.statistics import ObservationStatistics
+from jarvis.control.wrappers import Finite
 from jarvis.support.checks import check_integer, check_number, check_type
 from jarvis.training import TrainingError, seeded
 
@@ -167,13 +169,13 @@ class PPORun(PolicyRun):
                 self.mlp_extractor = _Networks(policy, options.critic, seed)
 
         def make() -> Any:
-            env = self.task.make(training=True)
+            env = fitting(self.task, policy, training=True)
             if self.task.training_steps is not None:
                 env = required("gymnasium").wrappers.TimeLimit(env, self.task.training_steps)
             if not policy.actions.discrete:
                 one = np.ones(policy.actions.n, env.action_space.dtype)
                 env = required("gymnasium").wrappers.RescaleAction(env, -one, one)
-            return Monitor(env)
+            return Monitor(Finite(env))
 
         envs = VecNormalize(
             DummyVecEnv([make] * options.n_envs),
@@ -205,11 +207,12 @@ class PPORun(PolicyRun):
         """Play episodes and learn from them.
 
         Returns:
-            the mean return of the episodes that ended, or, if none did, of the episodes so far;
-            and the number of control steps.
+            the mean return of the last 100 episodes that ended, or, if none did, of the episodes
+            so far; and the number of control steps.
 
         Raises:
             TrainingError: if a weight is no longer finite.
+            FloatingPointError: if an observation is not finite.
         """
         model, options = self._model, self.settings
         rng = np.random.default_rng((self.seed, 2, self.updates))

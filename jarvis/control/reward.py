@@ -15,8 +15,10 @@ from torch import Tensor
 from jarvis.control.candidates import loop_of
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
+from jarvis.control.rollouts import fitting
 from jarvis.control.runs import PolicyRun
 from jarvis.control.statistics import ObservationStatistics
+from jarvis.control.wrappers import Finite
 from jarvis.kernels.candidates import learn
 from jarvis.neurons.decay import exp_decay
 from jarvis.stdp import PairSTDP, ThreeFactorSTDP
@@ -297,9 +299,10 @@ class RewardRun(PolicyRun):
 
         Raises:
             TrainingError: if a reward is not finite.
+            FloatingPointError: if an observation is not finite.
         """
         if self._env is None:
-            self._env = self.task.make(training=True)
+            self._env = Finite(fitting(self.task, self.policy, training=True))
         env, learner, options, policy = self._env, self._learner, self.settings, self.policy
         rng = np.random.default_rng((self.seed, 2, self.updates))
         start, noise = (int(x) for x in rng.integers(1 << 31, size=2))

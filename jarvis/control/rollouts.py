@@ -121,9 +121,7 @@ class Arena:
         if self._candidates is None or self._candidates.n < n:
             self._candidates = Candidates(self.policy, n, self.dtype)
         while len(self._envs) < n:
-            env = self.task.make(training=self.training)
-            self._envs.append(env)
-            _check_fits(self.policy, env, self.task)
+            self._envs.append(fitting(self.task, self.policy, training=self.training))
         return self._candidates, self._envs
 
     def play(
@@ -203,16 +201,31 @@ class Arena:
         return found
 
 
-def _check_fits(policy: Policy, env: Any, task: Task) -> None:
-    """Raise ValueError if a policy is not made for the spaces of an environment."""
+def _bounds(actions: Actions) -> list[float]:
+    """The first choice, or the bounds of the forces."""
+    return [actions.start, *map(float, (*(actions.low or ()), *(actions.high or ())))]
+
+
+def fitting(task: Task, policy: Policy, *, training: bool = False) -> Any:
+    """The environment of a task, if the policy is made for it.
+
+    Raises:
+        ValueError: for a policy with another number of observations or other actions.
+    """
+    env = task.make(training=training)
     n, actions = observation_size(env.observation_space), Actions.of(env.action_space)
+    text = ""
     if n != policy.n_observations:
-        raise ValueError(f"{task.id} has {n} observations, the policy {policy.n_observations}")
-    if (actions.n, actions.discrete) != (policy.actions.n, policy.actions.discrete):
+        text = f"{task.id} has {n} observations, the policy {policy.n_observations}"
+    elif (actions.n, actions.discrete) != (policy.actions.n, policy.actions.discrete):
         words = ["choices" if each.discrete else "forces" for each in (actions, policy.actions)]
-        raise ValueError(
-            f"{task.id} has {actions.n} {words[0]}, the policy {policy.actions.n} {words[1]}"
-        )
+        text = f"{task.id} has {actions.n} {words[0]}, the policy {policy.actions.n} {words[1]}"
+    elif _bounds(actions) != _bounds(policy.actions):
+        text = f"{task.id} has the {actions}, the policy {policy.actions}"
+    if text:
+        env.close()
+        raise ValueError(text)
+    return env
 
 
 class Crew:

@@ -37,6 +37,26 @@ VELOCITIES: dict[str, tuple[int, ...]] = {
 }
 
 
+class Finite(Wrapper):
+    """Raises a FloatingPointError for an observation that is not finite."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        """Begin an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._checked(observation), info
+
+    def step(self, action: Any) -> Any:
+        """Take a step."""
+        observation, *more = self.env.step(action)
+        return self._checked(observation), *more
+
+    @staticmethod
+    def _checked(observation: np.ndarray) -> np.ndarray:
+        if not np.isfinite(observation).all():
+            raise FloatingPointError("an observation is not finite")
+        return observation
+
+
 class SensorNoise(Wrapper):
     """Adds Gaussian noise to every observation.
 

@@ -229,7 +229,7 @@ def test_what_is_not_finite_is_refused():
         for options in ({}, {"code": "population"}, {"neuron": "tanh"}, {"neuron": "linear"}):
             candidates = several(Policy(3, FORCES, hidden=(4,), **options), 2)
             candidates.observations[1, 2] = value
-            with pytest.raises(FloatingPointError, match="observations of candidate 1 are not fin"):
+            with pytest.raises(FloatingPointError, match="observations of candidate 1, or"):
                 candidates.act()
     candidates = several(policy, 2)
     candidates.theta[0] = np.inf

@@ -6,6 +6,7 @@ import torch
 
 from jarvis.control import (
     EvolutionRun,
+    PPORun,
     RewardLearner,
     RewardRun,
     RewardSettings,
@@ -160,6 +161,34 @@ def test_only_synapses_from_encoders_change():
 def test_bad_values_are_named(call, message):
     with pytest.raises((ValueError, TypeError), match=message):
         call()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("learner", ["rstdp", "ppo", "es"])
+def test_an_observation_that_is_not_finite_stops_a_run(value, learner, monkeypatch):
+    usual = type(POLE).make
+
+    def make(self, **options):
+        env = usual(self, **options)
+        step = env.step
+
+        def broken(action):
+            return np.array([0.0, value, 0.0, 0.0]), *step(action)[1:]
+
+        env.step = broken
+        return env
+
+    monkeypatch.setattr(type(POLE), "make", make)
+    if learner == "rstdp":
+        run = RewardRun(POLE, reward_policy(POLE, group=3))
+    elif learner == "ppo":
+        run = PPORun(POLE, POLE.policy(persistent=False, hidden=(3,)))
+    else:
+        run = EvolutionRun(POLE, POLE.policy(hidden=(3,)))
+    before = run.theta.copy()
+    with run, pytest.raises(TrainingError, match="not finite"):
+        train(run, progress=False, log=quiet)
+    assert (run.theta == before).all()
 
 
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")

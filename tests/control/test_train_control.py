@@ -139,8 +139,9 @@ def test_every_option_of_the_network_reaches_it():
         (["--learner", "hope"], "--learner"),
         (["--learner", "rstdp", "--hidden", "6"], "--directions: --learner rstdp has no such"),
         (["--learner", "rstdp", "--env", "Pendulum-v1"], "Pendulum-v1 has forces"),
-        (["--learner", "rstdp", "--hidden", "1"], "--hidden: rstdp has one layer, of a multiple"),
-        (["--learner", "rstdp", "--hidden", "7"], "of a multiple of 2 neurons"),
+        (["--learner", "rstdp", "--hidden", "1"], "--hidden: rstdp needs a multiple of 2"),
+        (["--learner", "rstdp", "--hidden", "7"], "--hidden: rstdp needs a multiple of 2"),
+        (["--learner", "rstdp", "--hidden", "4", "4"], "--hidden: rstdp has one layer"),
         (["--learner", "rstdp", "--tau-trace", "3"], "--tau-trace: --learner rstdp has no such"),
         (["--neuron", "linear", "--tau-trace", "3"], "--hidden, --tau-trace: a linear policy has"),
         (["--neuron", "tanh", "--tau-trace", "3"], "--tau-trace: --readout last has no trace"),
@@ -152,6 +153,14 @@ def test_every_option_of_the_network_reaches_it():
 )  # fmt: skip
 def test_bad_options_are_one_line_and_status_2(options, says, capsys):
     assert re.search(says, call(*SMALL, *options, capsys=capsys, status=2))
+
+
+def test_the_default_of_hidden_neurons_fits_any_number_of_choices(tmp_path, capsys):
+    options = ["--env", "Acrobot-v1", "--learner", "rstdp", "--budget-steps", "500"]
+    options += ["--episodes", "1", "--test-episodes", "1", "--every", "1", "--output", tmp_path]
+    assert "30 escape_lif neurons" in call(*options, capsys=capsys)
+    arguments = json.loads((tmp_path / "metrics_final.json").read_text())["arguments"]
+    assert (arguments["hidden"], arguments["tau_trace"]) == ([32], [4.5])
 
 
 def test_the_memory_check_counts_the_directions_of_the_environment(capsys):
