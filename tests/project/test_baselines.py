@@ -198,6 +198,17 @@ def test_shuffling_keeps_the_weights_of_each_map():
 # -- learners --------------------------------------------------------------------------------------
 
 
+def test_thresholds_of_shuffled_layers_are_multiplied(tmp_path):
+    learn = tool.BASELINES["digits_shuffled"].learn
+    chosen = json.loads((tool.RESULTS / "digits_shuffled.json").read_text())["setting"]
+    right, silent = (
+        learn({"thresholds": factor}, "val", 0, tmp_path).acc
+        for factor in (chosen["thresholds"], 1000.0)
+    )
+    assert right > 0.9
+    assert silent < 0.2  # no spike reaches the second layer
+
+
 def test_the_most_frequent_class_is_that_of_the_training_part(monkeypatch, tmp_path):
     def part(labels):
         return datasets.ArrayDataset(torch.zeros(len(labels), 1), torch.tensor(labels), 3, "made")
