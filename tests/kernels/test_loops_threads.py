@@ -284,10 +284,13 @@ def wanted() -> list[str]:
 def test_two_processes_at_once_then_a_cached_start_then_spoiled_files(tmp_path):
     chosen = {"NUMBA_CACHE_DIR": str(tmp_path / "chosen")}  # the user's choice of a folder holds
     together = [program(tmp_path, **chosen), program(tmp_path, **chosen)]
+    said = []
     for out, err in map(finish, together):
         assert out[:2] == wanted()
-        assert err.count("compiles its time loops") == 1  # one line, however many loops
-        assert len(err.splitlines()) == 1, err
+        said.append(err.count("compiles its time loops"))
+        assert len(err.splitlines()) == said[-1], err
+    # One line, however many loops. On a busy machine, the second process may find the first's files.
+    assert set(said) in ({1}, {0, 1})
     out, err = finish(program(tmp_path, **chosen))
     assert out[:2] == wanted()
     assert err == ""  # from the cache: nothing to wait for, nothing to say
