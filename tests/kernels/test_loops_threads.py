@@ -289,7 +289,7 @@ def test_two_processes_at_once_then_a_cached_start_then_spoiled_files(tmp_path):
         assert out[:2] == wanted()
         said.append(err.count("compiles its time loops"))
         assert len(err.splitlines()) == said[-1], err
-    # One line, however many loops. On a busy machine, the second process may find the first's files.
+    # One line, however many loops. On a busy machine, the second may find the files of the first.
     assert set(said) in ({1}, {0, 1})
     out, err = finish(program(tmp_path, **chosen))
     assert out[:2] == wanted()
