@@ -162,17 +162,15 @@ def make_policy(args, world: Task) -> Policy:
     analogue = args.neuron in ("tanh", "linear")
     if args.learner == "rstdp":
         return _reward_policy(args, world)
-    if args.tau is not None and analogue:
-        raise cli.UsageError(f"--tau: {args.neuron} has no time constant")
+    if analogue:
+        _refuse({"--tau": args.tau}, f"{args.neuron} has no time constant")
     readout = args.readout or ("last" if analogue else "trace")
     if args.neuron == "linear":
-        wrong = {"--hidden": args.hidden, "--recurrent": args.recurrent}
-        wrong |= {"--steps-per-action": args.steps_per_action, "--readout": args.readout}
-        given = [name for name, value in (wrong | {"--tau-trace": args.tau_trace}).items() if value]
-        if given:
-            raise cli.UsageError(f"{', '.join(given)}: a linear policy has no neurons")
-    if args.tau_trace is not None and readout != "trace":
-        raise cli.UsageError(f"--tau-trace: --readout {readout} has no trace")
+        given = {"--hidden": args.hidden, "--recurrent": args.recurrent}
+        given |= {"--steps-per-action": args.steps_per_action, "--readout": args.readout}
+        _refuse(given | {"--tau-trace": args.tau_trace}, "a linear policy has no neurons")
+    if readout != "trace":
+        _refuse({"--tau-trace": args.tau_trace}, f"--readout {readout} has no trace")
     try:
         return world.policy(
             neuron=args.neuron,
@@ -194,7 +192,7 @@ def _reward_policy(args, world: Task) -> Policy:
     """The network for reward-modulated STDP; the learner determines most of its options."""
     given = {"--recurrent": args.recurrent, "--readout": args.readout, "--tau": args.tau}
     given["--code"], given["--tau-trace"] = args.code != "normalised", args.tau_trace
-    _refuse(args, given)
+    _refuse(given, "--learner rstdp has no such option")
     actions, hidden = world.policy(neuron="linear").actions, args.hidden or HIDDEN
     if len(hidden) > 1:
         raise cli.UsageError("--hidden: rstdp has one layer")
@@ -205,11 +203,11 @@ def _reward_policy(args, world: Task) -> Policy:
     return reward_policy(world, neuron=args.neuron, group=group, **steps)
 
 
-def _refuse(args, given: dict[str, Any]) -> None:
-    """Raise a UsageError if options are given that this learner does not have."""
+def _refuse(given: dict[str, Any], why: str) -> None:
+    """Raise a UsageError if one of these options is given."""
     wrong = [name for name, value in given.items() if value]
     if wrong:
-        raise cli.UsageError(f"{', '.join(wrong)}: --learner {args.learner} has no such option")
+        raise cli.UsageError(f"{', '.join(wrong)}: {why}")
 
 
 def make_run(args, world: Task, policy: Policy, budget: int) -> PolicyRun:
@@ -222,7 +220,8 @@ def make_run(args, world: Task, policy: Policy, budget: int) -> PolicyRun:
     if args.learner == "es":
         return EvolutionRun(world, policy, settings=make_settings(args), **common)
     names = ("directions", "best", "sigma", "ranked")
-    _refuse(args, {f"--{name}": getattr(args, name) for name in names})
+    options = {f"--{name}": getattr(args, name) for name in names}
+    _refuse(options, f"--learner {args.learner} has no such option")
     if args.learner == "ppo":
         rate = {} if args.rate is None else {"lr": args.rate}
         return PPORun(world, policy, settings=PPOSettings(**rate), **common)

@@ -5,13 +5,11 @@ python tools/program_table.py write                       # insert them into doc
 python tools/program_table.py run digits nmnist_stdp      # rows; by default all, about seven hours
 
 Each row of a table has one file in results/programs. It contains the commands, the test data, and
-for each seed the values that the last command printed. Existing runs are not repeated. Programs run
-with one thread.
+for each seed the values that the last command printed. Existing runs are not repeated.
 """
 
 import argparse
 import json
-import os
 import re
 import resource
 import statistics
@@ -212,7 +210,6 @@ def carry_out(row: Row, seed: int) -> dict[str, float]:
             done = subprocess.run(
                 [sys.executable, f"demos/{program}", *options],
                 cwd=ROOT, capture_output=True, text=True, check=False,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
             )  # fmt: skip
             if done.returncode:
                 raise SystemExit(f"{line}: {done.stderr or done.stdout}")
@@ -249,11 +246,11 @@ def make(name: str, seed: int) -> None:
 
 def cell(row: Row, runs: list[dict]) -> str:
     """The values of a row: mean ± standard deviation, or the return of each seed."""
+    if row.values == RETURN:
+        return ", ".join(f"{run['test_return']:,.0f}" for run in runs)
     parts = []
     for key, title in row.values:
         values, scale, digits = [run[key] for run in runs], 100.0, 1
-        if key == "test_return":
-            return ", ".join(f"{value:,.0f}" for value in values)
         if key in ("informedness", "mean_iou"):
             scale, digits = 1.0, 3
         text = f"{scale * statistics.mean(values):.{digits}f}"
@@ -268,20 +265,21 @@ def table(which: str) -> str:
     head = ["task", "test result", "n", "commands"]
     if which == "bodies":
         head = ["task", "return of each seed", "n", "processor time, s", "commands"]
-    lines = [head, ["---"] * len(head)]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, row in TABLES[which].items():
-        runs = read(name)["runs"]
+        kept = read(name)
+        runs = kept["runs"]
         if not runs:
             continue
         task = f"{row.task} ({row.remark})" if row.remark else row.task
-        commands = ", ".join(f"`{shown(line)}`" for line in row.commands)
+        commands = ", ".join(f"`{line}`" for line in kept["commands"])
         cells = [task, cell(row, runs), str(len(runs)), commands]
         if which == "bodies":
             used = [run["processor_seconds"] for run in runs]
             several = f" to {max(used):,.0f}" if len(used) > 1 else ""
             cells.insert(3, f"{min(used):,.0f}{several}")
-        lines.append(cells)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace(" --- ", "---")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ _files = threading.Lock()
 
 
 def file_of(net: str, hidden: int, recipe: str = "") -> Path:
-    changed = {"": "", "frozen": "frozen_"}.get(recipe, f"recipe_{recipe}_")
+    changed = f"recipe_{recipe}_" if recipe else ""
     return RESULTS / f"{changed}net_{net}_hidden_{hidden}.json"
 
 
@@ -167,6 +167,10 @@ def seeds_of() -> str:
     return start + ", ".join(parts) + "."
 
 
+def mean_and_spread(values: list[float]) -> str:
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+
 def recipe_table() -> str:
     """Validation accuracy in % with each recipe, mean ± standard deviation over seeds."""
     titles = " | ".join(NETS[net] for net in CHANGED_NETS)
@@ -175,7 +179,7 @@ def recipe_table() -> str:
         runs = [runs_of(net, CHANGED_SIZE, recipe) for net in CHANGED_NETS]
         if min(map(len, runs)) > 1:
             cells = [[100 * run["val_acc"] for run in each] for each in runs]
-            shown = [f"{statistics.mean(c):.1f} ± {statistics.stdev(c):.1f}" for c in cells]
+            shown = [mean_and_spread(values) for values in cells]
             lines.append(f"| {title} | {' | '.join(shown)} | {min(map(len, runs))} |")
     return "\n".join(lines)
 
@@ -195,9 +199,7 @@ def frozen_table() -> str:
             if min(len(frozen), len(learned)) < 2:
                 continue
             found = ttest_ind(learned, frozen, equal_var=False).confidence_interval()
-            shown = [
-                f"{statistics.mean(v):.1f} ± {statistics.stdev(v):.1f}" for v in (frozen, learned)
-            ]
+            shown = [mean_and_spread(values) for values in (frozen, learned)]
             difference = statistics.mean(learned) - statistics.mean(frozen)
             shown.append(f"{difference:+.1f} ({found.low:+.1f} to {found.high:+.1f})")
             cells = [NETS[net], str(hidden), *shown, str(min(len(frozen), len(learned)))]

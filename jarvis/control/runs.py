@@ -7,7 +7,6 @@ consists of several updates, followed by an evaluation.
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +20,7 @@ from jarvis.control.rollouts import Crew, Episodes
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.control.trained import Trained, choice_seeds, contents, plain, restored
 from jarvis.support.checks import check_integer, check_number
-from jarvis.training import Run, TrainingError, distributed
+from jarvis.training import Run, distributed
 from jarvis.training.checkpoints import check_state, number
 from jarvis.training.run import History
 
@@ -153,14 +152,9 @@ class PolicyRun(Run):
     # -- learning
 
     def learn(self, index: Tensor) -> float:
-        """Perform one update; the result is the mean return of its episodes.
-
-        Raises:
-            TrainingError: if a return, a weight or an observation is not finite.
-        """
+        """Perform one update; the result is the mean return of its episodes."""
         started = time.perf_counter()
-        with self._named():
-            mean, steps = self.update()
+        mean, steps = self.update()
         self._last = steps
         self.steps_played += steps
         self.updates += 1
@@ -189,19 +183,8 @@ class PolicyRun(Run):
         thetas = np.tile(self.theta, (len(rows), 1))
         return self.played(self.episodes, rows, thetas, seeds[share], training=False)
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Turn an error about numbers that are not finite into a `TrainingError`."""
-        try:
-            yield
-        except FloatingPointError as error:
-            raise TrainingError(
-                f"{error}, after {self.where()}: look at the environment, or {self.advice}"
-            ) from error
-
     def end_epoch(self) -> dict[str, Any]:
-        with self._named():
-            played = self.evaluate()
+        played = self.evaluate()
         steps, policy = max(played.steps, 1), self.policy
         updates = max(self.done, 1)
         neurons = policy.steps * max(sum(policy.hidden), 1)

@@ -173,6 +173,8 @@ def _divergence_named(run: Run) -> Iterator[None]:
     """
     try:
         yield
+    except FloatingPointError as error:
+        raise TrainingError(f"{error}, after {run.where()}: {run.advice}") from error
     except ValueError as error:
         if run.is_finite():
             raise

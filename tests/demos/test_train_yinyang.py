@@ -151,8 +151,7 @@ def test_kept_results_say_how_they_were_made(path):
     line = kept["command"].replace("SEED", "0").split()
     assert line[:2] == ["python", "demos/train_yinyang.py"]
     args = train_yinyang.make_parser().parse_args(line[2:])
-    first, second, *_ = path.stem.split("_")
-    recipe = {"recipe": second, "frozen": first}.get(first, "")
+    recipe = path.stem.split("_")[1] if path.stem.startswith("recipe") else ""
     assert path == TABLE["file_of"](args.net, args.hidden, recipe)
     changed = [float(option) for option in TABLE["OPTIONS"][recipe][1::2]]
     assert [getattr(args, name) for name in changed_options(recipe)] == changed
