@@ -13,10 +13,10 @@ from jarvis.control.requirements import required
 from jarvis.support.checks import check_integer, check_number
 
 if TYPE_CHECKING:
-    from gymnasium import Wrapper  # type: ignore  # an optional package
+    from gymnasium import ObservationWrapper, Wrapper  # type: ignore  # an optional package
 else:
     try:
-        from gymnasium import Wrapper
+        from gymnasium import ObservationWrapper, Wrapper
     except ImportError:
 
         class Wrapper:
@@ -24,6 +24,8 @@ else:
 
             def __init__(self, env: Any) -> None:
                 required("gymnasium")
+
+        ObservationWrapper = Wrapper
 
 
 #: Which observations are velocities, for environments that do not provide these indices.
@@ -37,21 +39,11 @@ VELOCITIES: dict[str, tuple[int, ...]] = {
 }
 
 
-class Finite(Wrapper):
+class Finite(ObservationWrapper):
     """Raises a FloatingPointError for an observation that is not finite."""
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        """Begin an episode."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        return self._checked(observation), info
-
-    def step(self, action: Any) -> Any:
-        """Take a step."""
-        observation, *more = self.env.step(action)
-        return self._checked(observation), *more
-
-    @staticmethod
-    def _checked(observation: np.ndarray) -> np.ndarray:
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        """The observation, unchanged."""
         if not np.isfinite(observation).all():
             raise FloatingPointError("an observation is not finite")
         return observation
