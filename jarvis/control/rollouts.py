@@ -5,7 +5,7 @@ import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -201,11 +201,6 @@ class Arena:
         return found
 
 
-def _bounds(actions: Actions) -> list[float]:
-    """The first choice, or the bounds of the forces."""
-    return [actions.start, *map(float, (*(actions.low or ()), *(actions.high or ())))]
-
-
 def fitting(task: Task, policy: Policy, *, training: bool = False) -> Any:
     """The environment of a task, if the policy is made for it.
 
@@ -220,7 +215,7 @@ def fitting(task: Task, policy: Policy, *, training: bool = False) -> Any:
     elif (actions.n, actions.discrete) != (policy.actions.n, policy.actions.discrete):
         words = ["choices" if each.discrete else "forces" for each in (actions, policy.actions)]
         text = f"{task.id} has {actions.n} {words[0]}, the policy {policy.actions.n} {words[1]}"
-    elif _bounds(actions) != _bounds(policy.actions):
+    elif replace(actions, dtype=policy.actions.dtype) != policy.actions:
         text = f"{task.id} has the {actions}, the policy {policy.actions}"
     if text:
         env.close()

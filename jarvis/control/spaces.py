@@ -1,5 +1,6 @@
 """The actions of a policy, which chooses one of several actions or sets forces."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,8 @@ class Actions:
     """
 
     n: int
-    low: tuple[float, ...] | None = None
-    high: tuple[float, ...] | None = None
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
     start: int = 0
     dtype: str = "float32"
 
@@ -43,6 +44,8 @@ class Actions:
             raise ValueError(
                 f"Actions: low and high must be [n={self.n}]; got {low.shape} and {high.shape}"
             )
+        object.__setattr__(self, "low", tuple(low.tolist()))
+        object.__setattr__(self, "high", tuple(high.tolist()))
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
             raise ValueError(
                 f"Actions: the bounds {low.tolist()} and {high.tolist()} must be finite, low below "
@@ -69,8 +72,7 @@ class Actions:
                 f"the actions {space} are neither a Discrete nor a Box with one axis: wrap the "
                 "environment, e.g. in gymnasium.wrappers.FlattenAction"
             )
-        low, high = (tuple(float(x) for x in end) for end in (space.low, space.high))
-        return cls(len(low), low, high, dtype=str(space.dtype))
+        return cls(space.shape[0], space.low, space.high, dtype=str(space.dtype))
 
 
 def observation_size(space: Any) -> int:

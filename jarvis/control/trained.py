@@ -163,11 +163,7 @@ def load_trained(path: str | Path) -> Trained:
 
 
 def _policy(values: Any) -> Policy:
-    values = dict(values)
-    actions = dict(values.pop("actions"))
-    for name in ("low", "high"):
-        actions[name] = None if actions[name] is None else tuple(actions[name])
-    return cast(Policy, _from(Policy, {**values, "actions": Actions(**actions)}))
+    return cast(Policy, _from(Policy, {**values, "actions": Actions(**values["actions"])}))
 
 
 def _from(kind: type, values: Any) -> Any:

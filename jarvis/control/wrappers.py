@@ -49,7 +49,7 @@ class Finite(ObservationWrapper):
         return observation
 
 
-class SensorNoise(Wrapper):
+class SensorNoise(ObservationWrapper):
     """Adds Gaussian noise to every observation.
 
     Args:
@@ -72,15 +72,10 @@ class SensorNoise(Wrapper):
         """Begin an episode; the seed also determines the noise."""
         if seed is not None:
             self._rng = np.random.default_rng((seed, 1))
-        observation, info = self.env.reset(seed=seed, options=options)
-        return self._noisy(observation), info
+        return super().reset(seed=seed, options=options)
 
-    def step(self, action: Any) -> Any:
-        """Take a step."""
-        observation, *more = self.env.step(action)
-        return self._noisy(observation), *more
-
-    def _noisy(self, observation: np.ndarray) -> np.ndarray:
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        """The observation with noise."""
         return observation + self.std * self._rng.normal(size=observation.shape)
 
 
@@ -119,7 +114,7 @@ class ActionDelay(Wrapper):
         return self.env.step(self._waiting.popleft())
 
 
-class LostSensors(Wrapper):
+class LostSensors(ObservationWrapper):
     """Sets some observations to 0.
 
     Args:
@@ -137,23 +132,14 @@ class LostSensors(Wrapper):
             check_integer("LostSensors: indices", i, at_least=0, at_most=n - 1) for i in indices
         ]
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        """Begin an episode."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        return self._without(observation), info
-
-    def step(self, action: Any) -> Any:
-        """Take a step."""
-        observation, *more = self.env.step(action)
-        return self._without(observation), *more
-
-    def _without(self, observation: np.ndarray) -> np.ndarray:
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        """A copy of the observation with zeros in place of the lost ones."""
         observation = np.array(observation)
         observation[self.indices] = 0.0
         return observation
 
 
-class HiddenVelocities(Wrapper):
+class HiddenVelocities(ObservationWrapper):
     """Removes velocities from the observations, so that a policy must infer them from memory.
 
     Args:
@@ -180,15 +166,9 @@ class HiddenVelocities(Wrapper):
         box = required("gymnasium").spaces.Box
         self.observation_space = box(space.low[self.kept], space.high[self.kept], dtype=space.dtype)
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        """Begin an episode."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        return observation[self.kept], info
-
-    def step(self, action: Any) -> Any:
-        """Take a step."""
-        observation, *more = self.env.step(action)
-        return observation[self.kept], *more
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        """The observations that are kept."""
+        return observation[self.kept]
 
 
 class ChangedMass(Wrapper):
