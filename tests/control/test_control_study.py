@@ -21,7 +21,7 @@ KEPT = [
 
 
 #: Kinds that have not run with all seeds yet, by part.
-MISSING = {"ant": ["linear", "adex", "qif", "izhikevich", "rf"]}
+MISSING = {"ant": ["adex"]}
 
 
 def test_the_examples():
