@@ -68,6 +68,7 @@ SCENES = (
     ("two_instances", "pairs told apart"),
     ("false_alarms", "false alarms"),
 )
+DETECTOR = tuple((f"baseline_{key}", title) for key, title in SCENES)
 RETURN = (("test_return", ""),)
 
 
@@ -133,6 +134,13 @@ TABLES: dict[str, dict[str, Row]] = {
             stdp("satellites", "evaluate_spikeseg.py RUNS/satellites"),
             STDP_SEEDS,
             SCENES,
+        ),
+        "satellites_density": Row(
+            "the same scenes, a detector of dense events that learns nothing",
+            "satellites",
+            stdp("satellites", "evaluate_spikeseg.py RUNS/satellites --baseline"),
+            STDP_SEEDS[:1],
+            DETECTOR,
         ),
     },
     "bodies": {
@@ -251,7 +259,7 @@ def cell(row: Row, runs: list[dict]) -> str:
     parts = []
     for key, title in row.values:
         values, scale, digits = [run[key] for run in runs], 100.0, 1
-        if key in ("informedness", "mean_iou"):
+        if key.endswith(("informedness", "mean_iou")):
             scale, digits = 1.0, 3
         text = f"{scale * statistics.mean(values):.{digits}f}"
         if len(values) > 1:

@@ -22,7 +22,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_ind, ttest_rel
 
 from jarvis.support.files import FolderInUseError, locked, write_between, write_json
 
@@ -185,25 +185,32 @@ def recipe_table() -> str:
 
 
 def frozen_table() -> str:
-    """Test accuracy in % with frozen and with learned delays, and the difference of their means
-    with Welch's 95 % interval over seeds.
+    """Test accuracy in % with frozen and with learned delays, and how far the networks with frozen
+    delays are ahead of those without delays, and those with learned delays ahead of both.
+
+    The 95 % intervals are over seeds: of the paired differences for learned and frozen delays,
+    which begin with the same delays and weights, and Welch's for networks without delays.
     """
-    head = ["delays", "hidden", "frozen", "learned", "learned - frozen (95 %)", "n"]
+    head = ["delays", "hidden", "frozen", "learned", "frozen - none (95 %)"]
+    head += ["learned - frozen (95 %, paired)", "n"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for net in FROZEN_NETS:
         for hidden in FROZEN_SIZES:
-            frozen, learned = (
-                [100 * run["test_acc"] for run in runs_of(net, hidden, recipe)]
-                for recipe in ("frozen", "")
+            frozen, learned, none = (
+                {run["seed"]: 100 * run["test_acc"] for run in runs_of(name, hidden, recipe)}
+                for name, recipe in ((net, "frozen"), (net, ""), ("0", ""))
             )
-            if min(len(frozen), len(learned)) < 2:
+            both = sorted(frozen.keys() & learned.keys())
+            if len(both) < 2 or len(none) < 2:
                 continue
-            found = ttest_ind(learned, frozen, equal_var=False).confidence_interval()
-            shown = [mean_and_spread(values) for values in (frozen, learned)]
-            difference = statistics.mean(learned) - statistics.mean(frozen)
-            shown.append(f"{difference:+.1f} ({found.low:+.1f} to {found.high:+.1f})")
-            cells = [NETS[net], str(hidden), *shown, str(min(len(frozen), len(learned)))]
-            lines.append(f"| {' | '.join(cells)} |")
+            still, moved = [frozen[seed] for seed in both], [learned[seed] for seed in both]
+            having = ttest_ind(still, list(none.values()), equal_var=False)
+            learning = ttest_rel(moved, still)
+            cells = [NETS[net], str(hidden), mean_and_spread(still), mean_and_spread(moved)]
+            for found in (having, learning):
+                low, high = found.confidence_interval()
+                cells.append(f"{(low + high) / 2:+.1f} ({low:+.1f} to {high:+.1f})")
+            lines.append(f"| {' | '.join([*cells, str(len(both))])} |")
     return "\n".join(lines)
 
 
