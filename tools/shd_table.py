@@ -44,6 +44,7 @@ import cli  # noqa: E402
 del sys.path[:2]
 RESULTS = ROOT / "results" / "shd"
 RUNS = ROOT / "runs" / "shd_table"
+TEST_WORDS = 2290  #: number of test words of the set rebuilt from the recordings
 
 
 @dataclass(frozen=True)
@@ -244,11 +245,11 @@ def make_shortest() -> None:
 
 
 def table() -> str:
-    """Each network's test accuracy and cost."""
+    """Each network's test accuracy and cost; a single run has its interval over words."""
     lines = [
-        "| network (100 hidden neurons unless stated) | parameters | test accuracy, % | top 3, % | "
-        "n | rate, Hz | operations per word |",
-        "|---|---|---|---|---|---|---|",
+        "| network (100 hidden neurons unless stated) | parameters | test accuracy, % | "
+        "published, % | top 3, % | n | rate, Hz | operations per word |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, kind in KINDS.items():
         content = read(name)
@@ -256,9 +257,9 @@ def table() -> str:
             continue
         runs = content["runs"]
         lines.append(
-            f"| {kind.title} | {content['parameters']:,} | {percent([r['test_acc'] for r in runs])}"
-            + (f" ({kind.published})" if kind.published else "")
-            + f" | {percent([r['test_top3'] for r in runs]).replace('*', '')} | {len(runs)} | "
+            f"| {kind.title} | {content['parameters']:,} | "
+            f"{percent([r['test_acc'] for r in runs], TEST_WORDS)} | {kind.published or ''} | "
+            f"{percent([r['test_top3'] for r in runs]).replace('*', '')} | {len(runs)} | "
             f"{statistics.mean(r['rate'] for r in runs):.0f} | "
             f"{statistics.mean(r['operations'] for r in runs):,.0f} |"
         )
@@ -266,7 +267,8 @@ def table() -> str:
         if content := read(f"vote_{name}"):
             lines.append(
                 f"| {content['title']} | {content['parameters']:,} | "
-                f"{percent([content['test_acc']])} | {100 * content['test_top3']:.1f} | 1 | | |"
+                f"{percent([content['test_acc']], TEST_WORDS)} | | "
+                f"{100 * content['test_top3']:.1f} | 1 | | |"
             )
     return "\n".join(lines)
 
