@@ -92,6 +92,8 @@ class Part:
         episodes: number of episodes in an evaluation.
         test: number of new episodes after training.
         options: options of the policies; "tau_trace" in control steps.
+        rivals_in: the part with the LIF networks that the others are compared with, if this part
+            has none.
         sizes_of: the part to whose LIF network the number of synaptic operations is matched, by the
             number of neurons; None: 32 neurons.
         changes: by name, changes of the task in which the trained policies are tested, too.
@@ -111,6 +113,7 @@ class Part:
     episodes: int = 10
     test: int = 100
     options: Mapping[str, Any] = field(default_factory=dict)
+    rivals_in: str | None = None
     sizes_of: str | None = None
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     target: float | None = None
@@ -122,6 +125,9 @@ BODY = {"noise": {"noise": 0.1}, "delay": {"delay": 1}, "mass": {"mass": 1.5}}
 BLIND = task("CartPole-v1", hide_velocities=True)
 #: Time constants of the read-out, in control steps: their difference shows how the input changes.
 TWO_TRACES = (0.5, 2.5)
+#: The usual time constant in the read-out of spiking networks, in control steps: 4.5 ms, with four
+#: steps of 1 ms per control step.
+USUAL_TRACE = (1.125,)
 #: Steps that spiking neurons take in a control step, where the code has to be finer than usual.
 FINE = {"steps": 10}
 PARTS: dict[str, Part] = {
@@ -156,6 +162,11 @@ PARTS: dict[str, Part] = {
     "ant": Part(
         "Ant, evolution", task("Ant-v5"), FAST, 1_000_000, seeds=5, searched=1,
         search_budget=500_000, every=10, episodes=5, test=20, changes=BODY,
+    ),
+    "ant_trace": Part(
+        "Ant, evolution, read-out with the trace of spiking networks", task("Ant-v5"),
+        ("tanh",), 1_000_000, seeds=5, searched=1, search_budget=500_000, every=10, episodes=5,
+        test=20, options={"tau_trace": USUAL_TRACE}, rivals_in="ant", changes=BODY,
     ),
 }  # fmt: skip
 
@@ -424,8 +435,9 @@ def table(study: Study, name: str) -> str:
         *(named[c] for c in columns),
     ]  # fmt: skip
     rows = [" | ".join(head), "|".join("---" for _ in head)]
+    rival = found.get(against) or (study.read(part.rivals_in, against) if part.rivals_in else None)
     for neuron, content in found.items():
-        rows.append(" | ".join(_row(part, neuron, content, found.get(against), columns)))
+        rows.append(" | ".join(_row(part, neuron, content, rival, columns)))
     return "\n".join(f"| {row} |" if "---" not in row else f"|{row}|" for row in rows)
 
 

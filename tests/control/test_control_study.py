@@ -4,6 +4,7 @@ import doctest
 import json
 import math
 
+import numpy as np
 import pytest
 
 from conftest import ROOT
@@ -21,7 +22,7 @@ KEPT = [
 
 
 #: Kinds that have not run with all seeds yet, by part.
-MISSING = {"ant": ["adex"]}
+MISSING = {"ant": ["adex"], "ant_trace": ["tanh"]}
 
 
 def test_the_examples():
@@ -51,6 +52,23 @@ def test_traces_last_as_many_control_steps_for_all_kinds():
     assert (lif.steps, tanh.steps) == (10, 1)
     assert tanh.tau_trace == (0.5, 2.5)
     assert control_study.policy_of(PARTS["pole"], "lif", 1.0, 32).steps == 4
+
+
+def test_the_control_on_ant_has_the_trace_of_the_spiking_networks():
+    lif = control_study.policy_of(PARTS["ant"], "lif", 1.0, 32)
+    tanh = control_study.policy_of(PARTS["ant_trace"], "tanh", 1.0, 32)
+    assert (lif.readout, tanh.readout, lif.steps, tanh.steps) == ("trace", "trace", 4, 1)
+    assert np.allclose(tanh.trace()[0], lif.trace()[0] ** lif.steps)  # per control step
+
+
+def test_networks_without_rivals_in_their_part_are_compared_with_those_of_another(tmp_path):
+    study = Study(tmp_path, tiny=True)
+    runs = [{"return": value, "operations": 1.0, "changed": {}} for value in (1.0, 2.0)]
+    content = {"hidden": 32, "parameters": 1160, "runs": runs}
+    study.write("ant_trace", "tanh", content)
+    assert "1.00 (1.00 to 1.00)" not in control_study.table(study, "ant_trace")
+    study.write("ant", "lif", content | {"runs": [{**run, "return": 0.0} for run in runs]})
+    assert "1.00 (1.00 to 1.00)" in control_study.table(study, "ant_trace")
 
 
 def test_a_tiny_study_runs_and_resumes(tmp_path, capsys):
