@@ -172,6 +172,7 @@ def task(id: str, **changes: Any) -> Task:
 
 def _make(id: str, options: Mapping[str, Any]) -> Any:
     gymnasium = required("gymnasium")
+    renderer = os.environ.get("MUJOCO_GL")
     if options.get("render_mode") == "rgb_array" and "DISPLAY" not in os.environ:
         os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -188,8 +189,10 @@ def _make(id: str, options: Mapping[str, Any]) -> Any:
         raise MissingPackageError(f"{id} needs further packages: {INSTALL} ({text})") from None
     except gymnasium.error.Error as error:
         raise ValueError(f"env={id!r}: {' '.join(str(error).split())}") from None
-    except (TypeError, AttributeError, ImportError) as error:
+    except (TypeError, AttributeError, ImportError, RuntimeError) as error:
         line = " ".join(str(error).split())
+        if renderer:  # values that do not fit the machine bring errors that do not name it
+            line += f" (MUJOCO_GL={renderer} is set; unset it unless you need it)"
         raise ValueError(f"env={id!r} with {dict(options)}: {line}") from error
 
 

@@ -22,7 +22,7 @@ KEPT = [
 
 
 #: Kinds that have not run with all seeds yet, by part.
-MISSING = {"ant": ["adex"], "ant_trace": ["tanh"]}
+MISSING = {"ant_trace": ["tanh"]}
 
 
 def test_the_examples():

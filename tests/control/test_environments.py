@@ -238,3 +238,17 @@ def test_a_lost_sensor_has_no_noise():
         first = env.reset(seed=seed)[0]
         assert first[0] == 0.0
         assert (first[1:] != 0.0).all()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("invalid value"), AttributeError("no glGetError")])
+def test_an_unsuitable_renderer_is_named(monkeypatch, error):
+    def make(*_, **__):
+        raise error
+
+    monkeypatch.setattr(pytest.importorskip("gymnasium"), "make", make)
+    monkeypatch.setenv("MUJOCO_GL", "bogus")
+    with pytest.raises(ValueError, match="MUJOCO_GL=bogus is set"):
+        Task("Hopper-v5").make()
+    monkeypatch.delenv("MUJOCO_GL")
+    with pytest.raises(ValueError, match=str(error)):
+        Task("Hopper-v5").make()
