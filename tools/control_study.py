@@ -130,6 +130,10 @@ TWO_TRACES = (0.5, 2.5)
 USUAL_TRACE = (1.125,)
 #: Steps that spiking neurons take in a control step, where the code has to be finer than usual.
 FINE = {"steps": 10}
+ANT = Part(
+    "Ant, evolution", task("Ant-v5"), FAST, 1_000_000, seeds=5, searched=1,
+    search_budget=500_000, every=10, episodes=5, test=20, changes=BODY,
+)  # fmt: skip
 PARTS: dict[str, Part] = {
     "pole": Part(
         "CartPole, evolution", task("CartPole-v1"), ALL, 50_000, changes=POLE, target=475.0
@@ -159,14 +163,10 @@ PARTS: dict[str, Part] = {
         "HalfCheetah, evolution", task("HalfCheetah-v5"), FAST, 1_000_000, seeds=5, searched=1,
         search_budget=500_000, every=8, episodes=3, test=20, changes=BODY,
     ),
-    "ant": Part(
-        "Ant, evolution", task("Ant-v5"), FAST, 1_000_000, seeds=5, searched=1,
-        search_budget=500_000, every=10, episodes=5, test=20, changes=BODY,
-    ),
-    "ant_trace": Part(
-        "Ant, evolution, read-out with the trace of spiking networks", task("Ant-v5"),
-        ("tanh",), 1_000_000, seeds=5, searched=1, search_budget=500_000, every=10, episodes=5,
-        test=20, options={"tau_trace": USUAL_TRACE}, rivals_in="ant", changes=BODY,
+    "ant": ANT,
+    "ant_trace": replace(
+        ANT, title="Ant, evolution, read-out with the trace of spiking networks",
+        neurons=("tanh",), options={"tau_trace": USUAL_TRACE}, rivals_in="ant",
     ),
 }  # fmt: skip
 

@@ -185,8 +185,8 @@ def recipe_table() -> str:
 
 
 def frozen_table() -> str:
-    """Test accuracy in % with frozen and with learned delays, and how far the networks with frozen
-    delays are ahead of those without delays, and those with learned delays ahead of both.
+    """Test accuracy in % with frozen and with learned delays, and two differences: frozen delays
+    minus no delays, and learned minus frozen ones.
 
     The 95 % intervals are over seeds: of the paired differences for learned and frozen delays,
     which begin with the same delays and weights, and Welch's for networks without delays.
