@@ -45,7 +45,8 @@ def make_finder(generator: torch.Generator | None = None, *, factor: float = 1.0
     """
     check_number("make_finder: factor", factor, above=0)
     thresholds = (0.05, 2.5 * factor, 5.0 * factor)
-    wta = WTAConfig(theta_rest=thresholds[1], theta_plus=0.05, tau_theta=500.0, theta_max=50.0)
+    theta_max = max(50.0, thresholds[2])
+    wta = WTAConfig(theta_rest=thresholds[1], theta_plus=0.05, tau_theta=500.0, theta_max=theta_max)
     model = SpikeSEG(
         1, 2, (4, 36), (5, 5, 7), thresholds, (0.08, 0.25, 0.0), filters="dog", polarity="sum",
         stdp=STDPConfig.from_paper("igarss2023"), wta=wta, generator=generator,

@@ -27,6 +27,7 @@ def test_what_it_learns_from_can_be_chosen():
     without = trained_finder(0, n_scenes=6)
     assert not torch.equal(with_empty.layers[2].weight, without.layers[2].weight)
     assert make_finder(factor=2.0).layers[2].thresholds.tolist() == [10.0]
+    assert make_finder(factor=16.0).layers[2].thresholds.tolist() == [80.0]  # as in the study
     with pytest.raises(ValueError, match="factor=0"):
         make_finder(factor=0.0)
     with pytest.raises(ValueError, match="epochs=-1"):
