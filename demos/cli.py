@@ -160,6 +160,21 @@ def path(text: str) -> str:
     return text
 
 
+def file_of(suffix: str) -> Callable[[str], str]:
+    """An argparse type: the name of a file that is written in one format.
+
+    A name with the suffix of another format is refused; a name without a suffix is not.
+    """
+
+    def checked(text: str) -> str:
+        found = Path(path(text)).suffix
+        if found and found.lower() != suffix:
+            raise argparse.ArgumentTypeError(f"{_shown(text)} does not end in {suffix}")
+        return text
+
+    return checked
+
+
 def net(text: str) -> str:
     """An argparse type: the text that names a network's kind of delays.
 
@@ -268,7 +283,7 @@ def add_force(parser: Parser) -> None:
 
 def add_plot(parser: Any, words: str) -> None:
     """Add --plot."""
-    parser.add_argument("--plot", type=path, metavar="PNG", default=None, help=words)
+    parser.add_argument("--plot", type=file_of(".png"), metavar="PNG", default=None, help=words)
 
 
 def device(args: argparse.Namespace) -> torch.device:

@@ -93,6 +93,12 @@ def make_parser() -> cli.Parser:
     add("--code", choices=CODES, default="normalised", help="how observations are encoded")
     add("--readout", choices=READOUTS, default=None,
         help="what actions are computed from; by default trace (tanh: last)")  # fmt: skip
+    add(
+        "--drive",
+        type=cli.positive_float,
+        default=None,
+        help="factor on the input of the neurons, by default 0.2 (tanh: 1; rstdp: 0.03)",
+    )
     add("--tau", type=cli.positive_float, metavar="MS", default=None,
         help="membrane time constant of the neurons, if they have a parameter tau")  # fmt: skip
     add("--tau-trace", type=cli.positive_float, nargs="+", metavar="MS", default=None,
@@ -139,7 +145,7 @@ def make_parser() -> cli.Parser:
     add("--resume", type=cli.path, metavar="PATH", default=None,
         help="resume from a checkpoint, or from the --output of a run")  # fmt: skip
     cli.add_plot(parser, "write a figure of the run to this file")
-    add("--video", type=cli.path, metavar="GIF", default=None,
+    add("--video", type=cli.file_of(".gif"), metavar="GIF", default=None,
         help="write a film of an episode to this file")  # fmt: skip
     return parser
 
@@ -168,6 +174,7 @@ def make_policy(args, world: Task) -> Policy:
     if args.neuron == "linear":
         given = {"--hidden": args.hidden, "--recurrent": args.recurrent}
         given |= {"--steps-per-action": args.steps_per_action, "--readout": args.readout}
+        given |= {"--drive": args.drive}
         _refuse(given | {"--tau-trace": args.tau_trace}, "a linear policy has no neurons")
     if readout != "trace":
         _refuse({"--tau-trace": args.tau_trace}, f"--readout {readout} has no trace")
@@ -180,7 +187,7 @@ def make_policy(args, world: Task) -> Policy:
             persistent=args.learner != "ppo",
             code=args.code,
             readout=readout,
-            drive=1.0 if analogue else 0.2,
+            drive=args.drive or (1.0 if analogue else 0.2),
             tau_trace=tuple(args.tau_trace or TAU_TRACE),
             values={} if args.tau is None else {"tau": args.tau},
         )
@@ -198,9 +205,10 @@ def _reward_policy(args, world: Task) -> Policy:
         raise cli.UsageError("--hidden: rstdp has one layer")
     if args.hidden and actions.discrete and hidden[0] % actions.n:
         raise cli.UsageError(f"--hidden: rstdp needs a multiple of {actions.n} neurons")
-    steps = {"steps": args.steps_per_action} if args.steps_per_action else {}
     group = max(1, hidden[0] // actions.n)
-    return reward_policy(world, neuron=args.neuron, group=group, **steps)
+    options = {"steps": args.steps_per_action, "drive": args.drive}
+    options = {name: value for name, value in options.items() if value is not None}
+    return reward_policy(world, neuron=args.neuron, group=group, **options)
 
 
 def _refuse(given: dict[str, Any], why: str) -> None:

@@ -156,12 +156,16 @@ PARTS: dict[str, Part] = {
         every=1, changes=POLE, target=475.0,
     ),
     "pole_rstdp": Part(
-        "CartPole, reward-modulated STDP", task("CartPole-v1"), ("escape_lif", "lif"), 200_000,
-        "rstdp", changes=POLE, every=50, target=475.0,
+        "CartPole, reward-modulated STDP", task("CartPole-v1"), ("escape_lif", *SPIKING, ALL[-1]),
+        200_000, "rstdp", changes=POLE, every=50, target=475.0,
     ),
     "cheetah": Part(
         "HalfCheetah, evolution", task("HalfCheetah-v5"), FAST, 1_000_000, seeds=5, searched=1,
         search_budget=500_000, every=8, episodes=3, test=20, changes=BODY,
+    ),
+    "cheetah_ppo": Part(
+        "HalfCheetah, PPO", task("HalfCheetah-v5"), ("tanh", "lif"), 1_000_000, "ppo", seeds=5,
+        searched=1, search_budget=250_000, every=8, episodes=3, test=20, changes=BODY,
     ),
     "ant": ANT,
     "ant_trace": replace(
@@ -308,17 +312,18 @@ class Study:
 
     def _search(self, name: str, part: Part, neuron: str, content: dict) -> None:
         settings = settings_of(part, neuron)[: 2 if self.tiny else None]
-        done = [{k: v for k, v in entry.items() if k != "scores"} for entry in content["search"]]
+        done = [tried(entry) for entry in content["search"]]
         for setting in settings:
             if setting in done:
                 continue
-            scores = []
+            scores, started = [], time.process_time()
             for seed in range(SEARCH, SEARCH + part.searched):
                 budget = part.search_budget or part.budget
                 with run_of(part, neuron, setting, content["hidden"], seed, budget) as run:
                     train(run, progress=False, log=_silent)
                     scores.append(score(run))
-            content["search"].append({**setting, "scores": scores})
+            seconds = _rounded(time.process_time() - started)
+            content["search"].append({**setting, "scores": scores, "seconds": seconds})
             self.write(name, neuron, content)
             _log(f"{name} {neuron} {setting} score={np.mean(scores):.1f}")
 
@@ -344,7 +349,12 @@ def best(search: list[dict]) -> dict[str, float]:
         {'noise': 0.2}
     """
     chosen = max(search, key=lambda entry: float(np.mean(entry["scores"])))
-    return {k: v for k, v in chosen.items() if k != "scores"}
+    return tried(chosen)
+
+
+def tried(entry: dict) -> dict[str, float]:
+    """The setting of an entry of a search, without what was found with it."""
+    return {name: value for name, value in entry.items() if name not in ("scores", "seconds")}
 
 
 def _rounded(value: Any) -> float:

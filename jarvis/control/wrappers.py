@@ -12,12 +12,20 @@ import numpy as np
 from jarvis.control.requirements import required
 from jarvis.support.checks import check_integer, check_number
 
-if TYPE_CHECKING:
-    from gymnasium import ObservationWrapper, Wrapper  # type: ignore  # an optional package
+if TYPE_CHECKING:  # an optional package
+    from gymnasium import ObservationWrapper, Wrapper  # type: ignore
+    from gymnasium.utils import RecordConstructorArgs  # type: ignore
 else:
     try:
         from gymnasium import ObservationWrapper, Wrapper
+        from gymnasium.utils import RecordConstructorArgs
     except ImportError:
+
+        class RecordConstructorArgs:
+            """A placeholder for gymnasium's class, which is not installed."""
+
+            def __init__(self, **arguments: Any) -> None:
+                required("gymnasium")
 
         class Wrapper:
             """A placeholder for gymnasium's class, which is not installed."""
@@ -25,7 +33,8 @@ else:
             def __init__(self, env: Any) -> None:
                 required("gymnasium")
 
-        ObservationWrapper = Wrapper
+        class ObservationWrapper(Wrapper):
+            """A placeholder for gymnasium's class, which is not installed."""
 
 
 #: Which observations are velocities, for environments that do not provide these indices.
@@ -39,8 +48,12 @@ VELOCITIES: dict[str, tuple[int, ...]] = {
 }
 
 
-class Finite(ObservationWrapper):
+class Finite(ObservationWrapper, RecordConstructorArgs):
     """Raises a FloatingPointError for an observation that is not finite."""
+
+    def __init__(self, env: Any) -> None:
+        RecordConstructorArgs.__init__(self)
+        super().__init__(env)
 
     def observation(self, observation: np.ndarray) -> np.ndarray:
         """The observation, unchanged."""
@@ -49,8 +62,10 @@ class Finite(ObservationWrapper):
         return observation
 
 
-class SensorNoise(ObservationWrapper):
+class SensorNoise(ObservationWrapper, RecordConstructorArgs):
     """Adds Gaussian noise to every observation.
+
+    A noisy observation can have any value, so the bounds of the observations are infinite.
 
     Args:
         env: the environment.
@@ -58,14 +73,23 @@ class SensorNoise(ObservationWrapper):
             observation.
 
     Raises:
-        ValueError: for a standard deviation that is negative or not finite.
+        ValueError: for a standard deviation that is negative or not finite, or for a wrong number
+            of them.
     """
 
     def __init__(self, env: Any, std: float | Sequence[float] = 0.1) -> None:
+        RecordConstructorArgs.__init__(self, std=std)
         super().__init__(env)
+        shape = env.observation_space.shape
+        for value in [std] if np.ndim(std) == 0 else std:
+            check_number("SensorNoise: std", value, at_least=0)
         self.std = np.asarray(std, float)
-        for value in np.atleast_1d(self.std):
-            check_number("SensorNoise: std", float(value), at_least=0)
+        if self.std.ndim and self.std.shape != shape:
+            raise ValueError(
+                f"SensorNoise: std must be one number or {list(shape)}; got shape "
+                f"{list(self.std.shape)}"
+            )
+        self.observation_space = _box(np.full(shape, -np.inf), np.full(shape, np.inf), np.float64)
         self._rng = np.random.default_rng()
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
@@ -79,7 +103,7 @@ class SensorNoise(ObservationWrapper):
         return observation + self.std * self._rng.normal(size=observation.shape)
 
 
-class ActionDelay(Wrapper):
+class ActionDelay(Wrapper, RecordConstructorArgs):
     """Delays actions: an action takes effect several control steps after it is chosen.
 
     Args:
@@ -93,6 +117,7 @@ class ActionDelay(Wrapper):
     """
 
     def __init__(self, env: Any, steps: int = 1, first: Any = None) -> None:
+        RecordConstructorArgs.__init__(self, steps=steps, first=first)
         super().__init__(env)
         self.steps = check_integer("ActionDelay: steps", steps, at_least=0, at_most=10_000)
         space: Any = env.action_space
@@ -114,7 +139,7 @@ class ActionDelay(Wrapper):
         return self.env.step(self._waiting.popleft())
 
 
-class LostSensors(ObservationWrapper):
+class LostSensors(ObservationWrapper, RecordConstructorArgs):
     """Sets some observations to 0.
 
     Args:
@@ -126,11 +151,16 @@ class LostSensors(ObservationWrapper):
     """
 
     def __init__(self, env: Any, indices: Sequence[int]) -> None:
+        RecordConstructorArgs.__init__(self, indices=indices)
         super().__init__(env)
-        n: int = env.observation_space.shape[0]
+        space = env.observation_space
+        n: int = space.shape[0]
         self.indices = [
             check_integer("LostSensors: indices", i, at_least=0, at_most=n - 1) for i in indices
         ]
+        low, high = space.low.copy(), space.high.copy()
+        low[self.indices] = high[self.indices] = 0.0
+        self.observation_space = _box(low, high, space.dtype)
 
     def observation(self, observation: np.ndarray) -> np.ndarray:
         """A copy of the observation with zeros in place of the lost ones."""
@@ -139,7 +169,7 @@ class LostSensors(ObservationWrapper):
         return observation
 
 
-class HiddenVelocities(ObservationWrapper):
+class HiddenVelocities(ObservationWrapper, RecordConstructorArgs):
     """Removes velocities from the observations, so that a policy must infer them from memory.
 
     Args:
@@ -153,6 +183,7 @@ class HiddenVelocities(ObservationWrapper):
     """
 
     def __init__(self, env: Any, indices: Sequence[int] | None = None) -> None:
+        RecordConstructorArgs.__init__(self, indices=indices)
         super().__init__(env)
         space = env.observation_space
         n: int = space.shape[0]
@@ -163,15 +194,14 @@ class HiddenVelocities(ObservationWrapper):
         self.kept = [i for i in range(n) if i not in hidden]
         if not self.kept:
             raise ValueError("HiddenVelocities: no observations are left")
-        box = required("gymnasium").spaces.Box
-        self.observation_space = box(space.low[self.kept], space.high[self.kept], dtype=space.dtype)
+        self.observation_space = _box(space.low[self.kept], space.high[self.kept], space.dtype)
 
     def observation(self, observation: np.ndarray) -> np.ndarray:
         """The observations that are kept."""
         return observation[self.kept]
 
 
-class ChangedMass(Wrapper):
+class ChangedMass(Wrapper, RecordConstructorArgs):
     """Multiplies the masses in CartPole and Pendulum, or masses and inertias in MuJoCo.
 
     Args:
@@ -183,6 +213,7 @@ class ChangedMass(Wrapper):
     """
 
     def __init__(self, env: Any, factor: float = 1.5) -> None:
+        RecordConstructorArgs.__init__(self, factor=factor)
         super().__init__(env)
         self.factor = check_number("ChangedMass: factor", factor, above=0)
         inner = env.unwrapped
@@ -198,6 +229,11 @@ class ChangedMass(Wrapper):
             inner.m *= factor
         else:
             raise ValueError(f"ChangedMass: the masses of {type(inner).__name__} are not known")
+
+
+def _box(low: np.ndarray, high: np.ndarray, dtype: Any) -> Any:
+    """A space of observations with these bounds."""
+    return required("gymnasium").spaces.Box(low, high, dtype=dtype)
 
 
 def _velocities(env: Any) -> Sequence[int]:

@@ -152,7 +152,7 @@ def test_stored_runs_are_those_of_the_program(name, neuron):
     assert content is not None
     assert content["budget"] == part.budget
     assert [run["seed"] for run in content["runs"]] == list(range(len(content["runs"])))
-    tried = [{k: v for k, v in entry.items() if k != "scores"} for entry in content["search"]]
+    tried = [control_study.tried(entry) for entry in content["search"]]
     if content["runs"] and part.found_in is None:
         assert tried == control_study.settings_of(part, neuron)
         assert content["setting"] == best(content["search"])
