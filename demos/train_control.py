@@ -313,9 +313,11 @@ def _train(args) -> None:
     if not distributed.is_main():
         return
     returns = trained.evaluate(args.test_episodes, seed=args.seed, workers=args.workers).returns
-    print(f"test_return={returns.mean():.1f} (+- {returns.std():.1f}, lowest {returns.min():.1f}) "
-          f"over {len(returns)} new episodes: the policy of epoch {run.history.best_epoch}, "
-          f"{run.steps_played} steps, {seconds:.0f} s")  # fmt: skip
+    print(
+        f"test_return={returns.mean():.1f} (+- {returns.std():.1f}, lowest {returns.min():.1f}) "
+        f"over {len(returns)} new episodes: the policy of epoch {run.history.best_epoch}, "
+        f"{run.steps_played} steps, {seconds:.0f} s (update_seconds={run.update_seconds:.2f})"
+    )
     if args.output is not None:
         test = {"test_return": float(returns.mean()), "test_returns": returns.tolist()}
         write_json(Path(args.output) / "metrics_final.json", test | run.summary())

@@ -20,7 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from jarvis.control import Arena, Task, kinds, task
+from jarvis.control import Arena, MissingPackageError, Task, kinds, task
 
 ENVIRONMENTS = ("CartPole-v1", "HalfCheetah-v5", "Ant-v5")
 
@@ -99,6 +99,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs; the fastest counts")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
+    try:
+        show(args)
+    except MissingPackageError as error:
+        parser.error(str(error))
+
+
+def show(args: argparse.Namespace) -> None:
+    """Measure each environment, and print a row for each."""
     print("| environment | bare, steps/s | with the policy | ratio |")
     print("|---|---|---|---|")
     for name in args.env:

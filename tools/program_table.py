@@ -245,6 +245,8 @@ def make(name: str, seed: int) -> None:
     began, used = time.perf_counter(), processor_time()
     found = carry_out(row, seed)
     run: dict[str, float] = {"seed": seed} | {key: found[key] for key, _ in row.values}
+    if "update_seconds" in found:
+        run["update_seconds"] = found["update_seconds"]
     run["seconds"] = round(time.perf_counter() - began, 1)
     run["processor_seconds"] = round(processor_time() - used, 1)
     kept["runs"] = sorted([*kept["runs"], run], key=lambda each: each["seed"])
@@ -268,11 +270,24 @@ def cell(row: Row, runs: list[dict]) -> str:
     return "; ".join(parts)
 
 
+def extremes(values: list[float]) -> str:
+    """The lowest and the highest of several times, rounded; small ones keep a digit more.
+
+    Example:
+        >>> extremes([0.84, 3.1, 2.0]), extremes([709.2]), extremes([])
+        ('0.8 to 3.1', '709', '')
+    """
+    ends = sorted({min(values), max(values)}) if values else []
+    digits = 1 if ends and ends[-1] < 100 else 0
+    return " to ".join(f"{value:,.{digits}f}" for value in ends)
+
+
 def table(which: str) -> str:
     """The rows of a table that have runs."""
     head = ["task", "test result", "n", "commands"]
     if which == "bodies":
-        head = ["task", "return of each seed", "n", "processor time, s", "commands"]
+        head = ["task", "return of each seed", "n", "processor time, s", "of this updates, s"]
+        head += ["commands"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, row in TABLES[which].items():
         kept = read(name)
@@ -283,9 +298,8 @@ def table(which: str) -> str:
         commands = ", ".join(f"`{line}`" for line in kept["commands"])
         cells = [task, cell(row, runs), str(len(runs)), commands]
         if which == "bodies":
-            used = [run["processor_seconds"] for run in runs]
-            several = f" to {max(used):,.0f}" if len(used) > 1 else ""
-            cells.insert(3, f"{min(used):,.0f}{several}")
+            for key, place in (("processor_seconds", 3), ("update_seconds", 4)):
+                cells.insert(place, extremes([run[key] for run in runs if key in run]))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from jarvis.kernels.candidates import CandidateProgram, act, program
 from jarvis.kernels.expression import Untraceable, read
 from jarvis.neurons import DrivenLayer
 from jarvis.neurons.definition import Neuron
-from jarvis.support.checks import check_integer
+from jarvis.support.checks import check_integer, check_type
 
 _DTYPES = {"float32": np.float32, "float64": np.float64}
 
@@ -64,6 +64,7 @@ class Candidates:
     actions: np.ndarray
 
     def __init__(self, policy: Policy, n: int, dtype: str = "float32") -> None:
+        check_type("Candidates: policy", policy, Policy)
         check_integer("Candidates: n", n, at_least=1)
         if dtype not in _DTYPES:
             raise ValueError(f"Candidates: dtype={dtype!r} is not one of {', '.join(_DTYPES)}")
@@ -208,6 +209,7 @@ class Player:
         statistics: ObservationStatistics | None = None,
         dtype: str = "float32",
     ) -> None:
+        check_type("Player: policy", policy, Policy)
         policy.unpacked(np.asarray(theta))
         if not np.isfinite(theta).all():
             raise ValueError("Player: theta is not finite")

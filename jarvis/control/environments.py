@@ -7,10 +7,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from jarvis.control.policy import Policy
 from jarvis.control.requirements import INSTALL, MissingPackageError, required
 from jarvis.control.spaces import Actions, observation_size
-from jarvis.support.checks import check_choice, check_integer, check_number
+from jarvis.support.checks import check_choice, check_integer, check_number, check_type
 
 RENDER_MODES = ("rgb_array", "human")
 #: MuJoCo's bodies whose models have a camera named "track", which follows the body.
@@ -39,6 +41,7 @@ class Task:
 
     Raises:
         ValueError: for a value out of range.
+        TypeError: for options that are no mapping, or a flag that is not True or False.
 
     Example:
         >>> Task("CartPole-v1", hide_velocities=True, delay=1).delay
@@ -60,7 +63,12 @@ class Task:
             raise ValueError(f"Task: id={self.id!r} must be the name of an environment")
         if self.training_steps is not None:
             check_integer("Task: training_steps", self.training_steps, at_least=1)
-        lost = tuple(check_integer("Task: lost", i, at_least=0) for i in self.lost)
+        for name in ("options", "training"):
+            check_type(f"Task: {name}", getattr(self, name), Mapping)
+        flag = self.hide_velocities
+        check_type("Task: hide_velocities", flag, (bool, np.bool_), "True or False")
+        given: list[Any] = np.atleast_1d(np.asarray(self.lost)).tolist()
+        lost = tuple(check_integer("Task: lost", i, at_least=0) for i in given)
         object.__setattr__(self, "lost", lost)
         check_number("Task: noise", self.noise, at_least=0)
         check_integer("Task: delay", self.delay, at_least=0, at_most=10_000)
@@ -186,7 +194,8 @@ def _make(id: str, options: Mapping[str, Any]) -> Any:
             return gymnasium.make(id, disable_env_checker=True, **options)
     except gymnasium.error.DependencyNotInstalled as error:
         text = str(error).splitlines()[0]
-        raise MissingPackageError(f"{id} needs further packages: {INSTALL} ({text})") from None
+        advice = f"{INSTALL} ({text})" if "mujoco" in text.lower() else text
+        raise MissingPackageError(f"{id} needs further packages: {advice}") from None
     except gymnasium.error.Error as error:
         raise ValueError(f"env={id!r}: {' '.join(str(error).split())}") from None
     except (TypeError, AttributeError, ImportError, RuntimeError) as error:

@@ -13,9 +13,9 @@ import torch
 
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
-from jarvis.control.runs import MOST, PolicyRun
+from jarvis.control.runs import MOST, PolicyRun, check_run
 from jarvis.control.trained import Trained
-from jarvis.support.checks import check_integer, check_number
+from jarvis.support.checks import check_integer, check_number, check_type
 from jarvis.training import TrainingError, distributed, train
 from jarvis.training.run import History
 
@@ -62,6 +62,7 @@ class EvolutionSettings:
         check_integer("best", self.best, at_least=1, at_most=self.directions)
         check_number("noise", self.noise, above=0)
         check_number("rate", self.rate, above=0)
+        check_type("ranked", self.ranked, (bool, np.bool_), "True or False")
 
 
 #: Settings that work, by environment.
@@ -120,6 +121,7 @@ class EvolutionRun(PolicyRun):
         workers: int = 1,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
+        check_run(task, policy, settings, EvolutionSettings)
         self.settings = settings or EVOLUTION.get(task.id, EvolutionSettings())
         super().__init__(
             task, policy, budget=budget, every=every, episodes=episodes, target=target, seed=seed,

@@ -1,6 +1,7 @@
 """An episode as a film: a GIF that shows the behaviour of a policy."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +12,11 @@ import numpy as np
 from jarvis.control.environments import Task
 from jarvis.control.requirements import MissingPackageError
 from jarvis.control.trained import Trained, held_out_seeds
-from jarvis.support.checks import check_integer, check_number
+from jarvis.support.checks import check_integer, check_number, check_type
 from jarvis.support.files import atomic_path, check_replaceable
+
+#: Values of MUJOCO_GL with which gymnasium can draw.
+RENDERERS = ("egl", "glfw", "osmesa")
 
 
 class RenderError(RuntimeError):
@@ -52,6 +56,7 @@ def film(
         OSError: if the file cannot be written.
         ValueError: for a number out of range.
     """
+    check_type("film: trained", trained, Trained)
     check_number("film: seconds", seconds, "s", above=0)
     check_integer("film: fps", fps, at_least=1, at_most=50)
     check_integer("film: width", width, at_least=16, at_most=4096)
@@ -97,6 +102,13 @@ def _frames(
         raise
     except ValueError as error:
         raise RenderError(f"{task.id} cannot be drawn: {error}") from error
+    drawn_by = (os.environ.get("MUJOCO_GL") or "egl").lower()
+    if hasattr(env.unwrapped, "mujoco_renderer") and drawn_by not in RENDERERS:
+        env.close()
+        raise RenderError(
+            f"{task.id} cannot be drawn: MUJOCO_GL={drawn_by} is set, and gymnasium draws with "
+            f"{', '.join(RENDERERS)}"
+        )
     try:
         player, (start,) = trained.player(), held_out_seeds(seed, 1)
         player.reset(start)

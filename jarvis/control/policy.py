@@ -19,7 +19,13 @@ from jarvis.control.rate import Tanh
 from jarvis.control.spaces import Actions
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.neurons import DrivenLayer, SpikingLayer
-from jarvis.support.checks import check_choice, check_integer, check_number, check_tensor
+from jarvis.support.checks import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_tensor,
+    check_type,
+)
 from jarvis.zoo import hidden_layer, trainable
 
 CODES = ("normalised", "population")
@@ -93,7 +99,8 @@ class Policy:
 
     Raises:
         ValueError: for a value out of range or an unknown name; the message names it.
-        TypeError: for a parameter that the neuron does not have.
+        TypeError: for a parameter that the neuron does not have, values that are no mapping, or a
+            flag that is not True or False.
 
     Source: the population code is from Tang, Kumar, Yoo & Michmizos 2021, CoRL (PMLR 155:2016).
 
@@ -121,6 +128,10 @@ class Policy:
         check_integer("Policy: n_observations", self.n_observations, at_least=1)
         if not isinstance(self.actions, Actions):
             raise TypeError(f"Policy: actions must be Actions, not {type(self.actions).__name__}")
+        for name in ("recurrent", "persistent"):
+            flag = getattr(self, name)
+            check_type(f"Policy: {name}", flag, (bool, np.bool_), "True or False")
+        check_type("Policy: values", self.values, Mapping)
         check_choice("Policy: neuron", self.neuron, kinds())
         given: tuple[int, ...] = tuple(np.atleast_1d(np.asarray(self.hidden)).tolist())
         sizes: list[int] = []
@@ -330,6 +341,7 @@ class SpikingPolicy(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        check_type("policy", policy, Policy)
         self.policy = policy
         parts = policy.unpacked(policy.initial(seed) if theta is None else np.asarray(theta))
         dtype = torch.get_default_dtype()

@@ -17,7 +17,7 @@ from jarvis.control.environments import Task
 from jarvis.control.policy import Policy, SpikingPolicy
 from jarvis.control.requirements import required
 from jarvis.control.rollouts import fitting
-from jarvis.control.runs import MOST, PolicyRun
+from jarvis.control.runs import MOST, PolicyRun, check_run
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.control.wrappers import Finite
 from jarvis.support.checks import check_integer, check_number, check_type
@@ -62,6 +62,8 @@ class PPOSettings:
     scale_rewards: bool = False
 
     def __post_init__(self) -> None:
+        critic: list[Any] = np.atleast_1d(np.asarray(self.critic)).tolist()
+        object.__setattr__(self, "critic", tuple(critic))
         check_integer("n_envs", self.n_envs, at_least=1, at_most=MOST)
         check_integer("n_steps", self.n_steps, at_least=2, at_most=1_000_000)
         check_integer("batch_size", self.batch_size, at_least=2)
@@ -71,8 +73,8 @@ class PPOSettings:
             check_number(name, getattr(self, name), at_least=0, at_most=1)
         check_number("clip", self.clip, above=0)
         check_number("entropy", self.entropy, at_least=0)
-        check_type("scale_rewards", self.scale_rewards, bool)
-        for n in self.critic:
+        check_type("scale_rewards", self.scale_rewards, (bool, np.bool_), "True or False")
+        for n in critic:
             check_integer("critic", n, at_least=1)
 
 
@@ -139,6 +141,7 @@ class PPORun(PolicyRun):
         workers: int = 1,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
+        check_run(task, policy, settings, PPOSettings)
         if policy.persistent or not policy.hidden:
             raise ValueError(
                 "policy: PPO needs persistent=False (it learns from control steps in a random "

@@ -16,13 +16,13 @@ from jarvis.control.candidates import loop_of
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
 from jarvis.control.rollouts import fitting
-from jarvis.control.runs import PolicyRun
+from jarvis.control.runs import PolicyRun, check_run
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.control.wrappers import Finite
 from jarvis.kernels.candidates import learn
 from jarvis.neurons.decay import exp_decay
 from jarvis.stdp import PairSTDP, ThreeFactorSTDP
-from jarvis.support.checks import check_number
+from jarvis.support.checks import check_number, check_type
 from jarvis.training import TrainingError
 
 
@@ -69,6 +69,7 @@ class RewardSettings:
     inhibition: float = 0.03
 
     def __post_init__(self) -> None:
+        check_type("rule", self.rule, ThreeFactorSTDP)
         pair = self.rule.pair
         usual = (pair.interaction, pair.bounds, pair.same_step) == ("all", "hard", "causal")
         if not usual or self.rule.tau_reward is not None or pair.dt != 1.0:
@@ -94,6 +95,7 @@ def reward_policy(task: Task, *, neuron: str = "escape_lif", group: int = 10, **
     Raises:
         ValueError: for an environment with forces, or a neuron that does not fire.
     """
+    check_type("task", task, Task)
     n = task.policy(neuron="linear").actions
     if not n.discrete:
         raise ValueError(f"{task.id} has forces: learning from reward needs choices")
@@ -255,6 +257,7 @@ class RewardRun(PolicyRun):
         workers: int = 1,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
+        check_run(task, policy, settings, RewardSettings)
         _check(policy)
         self.settings = settings or RewardSettings()
         super().__init__(

@@ -16,7 +16,7 @@ from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
 from jarvis.control.spaces import Actions, observation_size
 from jarvis.control.statistics import ObservationStatistics
-from jarvis.support.checks import check_integer
+from jarvis.support.checks import check_integer, check_type
 
 #: Number of environments in one process; one call runs the policies of all of them.
 SLOTS = 16
@@ -97,6 +97,8 @@ class Arena:
         slots: int = SLOTS,
         dtype: str = "float32",
     ) -> None:
+        check_type("Arena: task", task, Task)
+        check_type("Arena: policy", policy, Policy)
         self.task, self.policy, self.training = task, policy, training
         self.slots = check_integer("Arena: slots", slots, at_least=1)
         self.dtype = dtype
@@ -237,6 +239,8 @@ class Crew:
     def __init__(
         self, task: Task, policy: Policy, *, workers: int = 1, dtype: str = "float32"
     ) -> None:
+        check_type("Crew: task", task, Task)
+        check_type("Crew: policy", policy, Policy)
         self.workers = check_integer("Crew: workers", workers, at_least=1)
         self.policy = policy
         self._arenas = _Arenas(task, policy, dtype)

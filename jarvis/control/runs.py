@@ -19,7 +19,7 @@ from jarvis.control.policy import Policy
 from jarvis.control.rollouts import Crew, Episodes
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.control.trained import Trained, choice_seeds, contents, plain, restored
-from jarvis.support.checks import check_integer, check_number
+from jarvis.support.checks import check_integer, check_number, check_type
 from jarvis.training import Run, distributed
 from jarvis.training.checkpoints import check_state, number
 from jarvis.training.run import History
@@ -30,6 +30,19 @@ MOST = 10_000
 #: Nominal number of epochs of a run, which is never reached: the budget of steps ends the run
 #: first.
 _ENDLESS = 1 << 30
+
+
+def check_run(task: Any, policy: Any, settings: Any, wanted: type) -> None:
+    """Raise a TypeError for a task, a policy or settings of a wrong type.
+
+    Args:
+        task, policy: should be a `Task` and a `Policy`.
+        settings: should be None or of the class `wanted`.
+    """
+    check_type("task", task, Task)
+    check_type("policy", policy, Policy)
+    if settings is not None:
+        check_type("settings", settings, wanted)
 
 
 class PolicyRun(Run):
@@ -52,6 +65,8 @@ class PolicyRun(Run):
         best: the weights, statistics and mean return of the best evaluation.
         steps_played: number of control steps of training so far.
         updates: number of updates so far.
+        update_seconds: processor time of this process in its updates, s, without its first update,
+            which may compile a loop.
     """
 
     advice = "check the rewards of the environment for NaN"
@@ -84,7 +99,11 @@ class PolicyRun(Run):
         self.steps_played = self.updates = 0
         self.reached = False
         self._sums = [0.0, 0.0]  # returns and steps of the epoch
-        self._last, self._seconds = 0, 0.0  # steps of the last update; time of the epoch
+        self.update_seconds = 0.0
+        self._last = 0  # steps of the last update
+        self._updates_here = 0  # by this process
+        # Steps of the epoch's updates and their time, without the first update, if there are others
+        self._speed = [0.0, 0.0]
 
     # -- defined by each learner
 
@@ -153,13 +172,19 @@ class PolicyRun(Run):
 
     def learn(self, index: Tensor) -> float:
         """Perform one update; the result is the mean return of its episodes."""
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         mean, steps = self.update()
+        now = time.perf_counter()
         self._last = steps
         self.steps_played += steps
         self.updates += 1
         self._sums = [self._sums[0] + mean, self._sums[1] + steps]
-        self._seconds += time.perf_counter() - started
+        if self._updates_here == 1:
+            self._speed = [0.0, 0.0]
+        self._speed = [self._speed[0] + steps, self._speed[1] + now - started]
+        if self._updates_here:
+            self.update_seconds += time.process_time() - used
+        self._updates_here += 1
         return mean
 
     def played(
@@ -214,18 +239,20 @@ class PolicyRun(Run):
         return better
 
     def line(self, metrics: Mapping[str, Any]) -> str:
-        fast = self._sums[1] / self._seconds if self._seconds > 0 else 0.0
-        self._sums, self._seconds = [0.0, 0.0], 0.0
+        fast = self._speed[0] / self._speed[1] if self._speed[1] > 0 else 0.0
+        self._sums, self._speed = [0.0, 0.0], [0.0, 0.0]
+        rate = f"rate={metrics['rate']:.3f} " if self.policy.fires else ""
         return (
             f"epoch={self.epoch} steps={metrics['steps']} return={metrics['return']:.1f} "
             f"(+- {metrics['return_std']:.1f}) length={metrics['length']:.0f} "
-            f"rate={metrics['rate']:.3f} steps_per_second={fast:.0f}"
+            f"{rate}steps_per_second={fast:.0f}"
         )
 
     def summary(self) -> dict[str, Any]:
         return {
             "epochs": self.history.epochs,
             "best_epoch": self.history.best_epoch,
+            "update_seconds": self.update_seconds,
             "arguments": self.arguments,
         }
 

@@ -35,6 +35,7 @@ class Actions:
 
     def __post_init__(self) -> None:
         check_integer("Actions: n", self.n, at_least=1)
+        check_integer("Actions: start", self.start)
         if (self.low is None) != (self.high is None):
             raise ValueError("Actions: give both low and high, or neither")
         if self.low is None or self.high is None:

@@ -81,7 +81,7 @@ class SensorNoise(ObservationWrapper, RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, std=std)
         super().__init__(env)
         shape = env.observation_space.shape
-        for value in [std] if np.ndim(std) == 0 else std:
+        for value in np.asarray(std, object).reshape(-1).tolist():
             check_number("SensorNoise: std", value, at_least=0)
         self.std = np.asarray(std, float)
         if self.std.ndim and self.std.shape != shape:

@@ -373,7 +373,7 @@ class Run:
         return len(history.epochs)
 
     def _same_run(self, before: dict[str, Any], path: Path) -> None:
-        now = self.identity()
+        before, now = _flat(before), _flat(self.identity())
         for name in before | now:
             # Values are compared as JSON, because a tuple that was saved is read back as a list.
             was, here = json.dumps(before.get(name)), json.dumps(now.get(name))
@@ -404,6 +404,17 @@ class Run:
         if distributed.rank():
             ranks_done = self.steps_done * distributed.world_size() + distributed.rank()
             torch.manual_seed((self.seed + 1_000_003 * ranks_done) % (1 << 63))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The entries of nested mappings, by their dotted names; the model's stay together."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and prefix + name != "model":
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
 
 
 def _history(content: dict[str, Any], path: Path) -> History:

@@ -13,11 +13,13 @@ from jarvis.control import (
     Crew,
     HiddenVelocities,
     LostSensors,
+    MissingPackageError,
     Policy,
     SensorNoise,
     Task,
     task,
 )
+from jarvis.control.wrappers import Finite
 
 pytestmark = pytest.mark.control
 
@@ -127,6 +129,7 @@ def test_masses_change():
         (lambda: task("Acrobot-v1", mass=2.0).make(), "the masses of AcrobotEnv are not known"),
         (lambda: HiddenVelocities(POLE.make(), range(4)), "no observations are left"),
         (lambda: SensorNoise(POLE.make(), float("nan")), "std=nan"),
+        (lambda: SensorNoise(POLE.make(), [1.0, 2.0]), r"std must be one number or \[4\]; got"),
         (lambda: task("Taxi-v4").policy(), "are not a Box with one axis|NoSuch|Taxi"),
         (lambda: Arena(POLE, POLE.policy(), slots=0), "slots=0"),
         (lambda: play(POLE, Policy(1, Actions(2))), "CartPole-v1 has 4 observations, the policy 1"),
@@ -141,6 +144,64 @@ def test_bad_input_is_named_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Task("CartPole-v1", 3), "options must be a Mapping, not 3"),
+        (lambda: POLE.changed(training=[1]), r"training must be a Mapping, not \[1\]"),
+        (lambda: POLE.changed(lost=("a",)), "lost must be an integer .*not 'a'"),
+        (lambda: Actions(2, start="a"), "start must be an integer, not 'a'"),
+        (lambda: POLE.changed(hide_velocities="no"), "hide_velocities must be True or False"),
+        (lambda: Arena("CartPole-v1", POLE.policy()), "Arena: task must be a Task"),
+        (lambda: Crew(POLE, None), "Crew: policy must be a Policy, not None"),
+    ],
+)
+def test_wrong_types_are_named(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+WRAPPED = {
+    "SensorNoise": lambda env: SensorNoise(env, 3.0),
+    "LostSensors": lambda env: LostSensors(env, [0]),
+    "HiddenVelocities": HiddenVelocities,
+    "ActionDelay": lambda env: ActionDelay(env, 2),
+    "ChangedMass": lambda env: ChangedMass(env, 2.0),
+    "Finite": Finite,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+@pytest.mark.parametrize("name", WRAPPED)
+@pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1", "HalfCheetah-v5"])
+def test_gymnasium_approves_of_a_wrapped_environment(id, name):
+    """Among others: observations lie within their space, and the wrapper can be made again."""
+    import gymnasium
+    from gymnasium.utils.env_checker import check_env
+
+    env = WRAPPED[name](gymnasium.make(id))
+    check_env(env, skip_render_check=True)
+    again = gymnasium.make(env.spec)
+    assert type(again) is type(env)
+    action = env.action_space.sample()
+    for each in (env, again):
+        each.reset(seed=3)
+    np.testing.assert_array_equal(env.step(action)[0], again.step(action)[0])
+
+
+def test_a_package_for_another_kind_of_environment_is_named_alone(monkeypatch):
+    gymnasium = pytest.importorskip("gymnasium")
+    says = 'Box2D is not installed, run `pip install "gymnasium[box2d]"`'
+
+    def make(*_, **__):
+        raise gymnasium.error.DependencyNotInstalled(says)
+
+    monkeypatch.setattr(gymnasium, "make", make)
+    with pytest.raises(MissingPackageError) as error:
+        Task("BipedalWalker-v3").make()
+    assert str(error.value) == f"BipedalWalker-v3 needs further packages: {says}"
 
 
 @pytest.mark.parametrize(
@@ -230,6 +291,10 @@ def test_sizes_do_not_matter_to_a_policy_of_another_space():
     with pytest.raises(ValueError, match="neither a Discrete nor a Box"):
         Actions.of(object())
     assert Policy(1, Actions(2), neuron="linear").n_inputs == 1
+
+
+def test_one_index_is_a_sequence_of_one():
+    assert POLE.changed(lost=1).lost == (1,)
 
 
 def test_a_lost_sensor_has_no_noise():

@@ -13,7 +13,9 @@ from conftest import ROOT
 from jarvis.control import (
     EvolutionRun,
     EvolutionSettings,
+    ObservationStatistics,
     RenderError,
+    Trained,
     evolve,
     film,
     load_trained,
@@ -128,9 +130,9 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
     assert same(whole, run(None, 3000, tmp_path / "middle.pt"))
     with pytest.raises(CheckpointError, match="its seed was 5"):
         run(None, 3000, tmp_path, seed=6)
-    with pytest.raises(CheckpointError, match="its task was"):
+    with pytest.raises(CheckpointError, match=r"its task\.noise was 0\.0, here it is 0\.1"):
         run(None, 3000, tmp_path, task=POLE.changed(noise=0.1))
-    with pytest.raises(CheckpointError, match="its policy was"):
+    with pytest.raises(CheckpointError, match=r"its policy\.hidden was \[5\], here it is \[6\]"):
         run(None, 3000, tmp_path, policy=POLE.policy(hidden=(6,)))
 
 
@@ -202,6 +204,51 @@ def test_a_return_that_is_not_finite_stops_the_run(monkeypatch):
 def test_bad_values_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: evolve("CartPole-v1", POLE.policy(hidden=(4,))),
+            "task must be a Task, not 'CartPole-v1'",
+        ),
+        (lambda: evolve(POLE, None), "policy must be a Policy, not None"),
+        (
+            lambda: evolve(POLE, POLE.policy(hidden=(4,)), settings={"noise": 1}),
+            "settings must be an Evolution",
+        ),
+        (lambda: EvolutionSettings(ranked="no"), "ranked must be True or False"),
+        (lambda: film(None, "x.gif"), "film: trained must be a Trained, not None"),
+    ],
+)
+def test_wrong_types_are_named(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_the_first_update_does_not_count_for_the_speed():
+    """It may compile a loop."""
+    with EvolutionRun(POLE, POLE.policy(hidden=(4,)), budget=10**6) as made:
+        index = torch.tensor([0])
+        made.learn(index)
+        assert made.update_seconds == 0.0
+        first = list(made._speed)
+        assert first[0] == made.steps_played > 0
+        made.learn(index)
+        assert made._speed[0] == made.steps_played - first[0]
+        assert made.update_seconds > 0.0
+
+
+@pytest.mark.parametrize("value", ["glx", "disable"])
+def test_a_way_of_drawing_that_does_not_exist_is_named(value, tmp_path, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", value)
+    world = task("Hopper-v5")
+    policy = world.policy(neuron="linear")
+    empty = ObservationStatistics.empty(policy.n_observations)
+    made = Trained(world, policy, policy.initial(), empty)
+    with pytest.raises(RenderError, match=f"MUJOCO_GL={value} is set, and gymnasium draws with"):
+        film(made, tmp_path / "hopper.gif")
 
 
 def test_no_episode_serves_two_purposes():

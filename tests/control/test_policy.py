@@ -95,6 +95,13 @@ def test_bad_values_are_named(values, message):
 def test_bad_types_are_named():
     with pytest.raises(TypeError, match="speed"):
         Policy(3, FORCES, values={"speed": 1.0})
+    with pytest.raises(TypeError, match=r"Policy: values must be a Mapping, not \[1\]"):
+        Policy(3, FORCES, values=[1])  # type: ignore[arg-type]
+    for name in ("recurrent", "persistent"):
+        with pytest.raises(TypeError, match=f"Policy: {name} must be True or False, not 'no'"):
+            Policy(3, FORCES, **{name: "no"})
+    with pytest.raises(TypeError, match="policy must be a Policy, not None"):
+        SpikingPolicy(None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="actions must be Actions, not int"):
         Policy(3, 2)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"observations must be \[T, B, 3\]"):

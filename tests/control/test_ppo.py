@@ -86,6 +86,10 @@ def test_forces_are_scaled_to_their_bounds():
     assert small.actions.high == (2.0,)
 
 
+def test_one_layer_of_the_critic_may_be_a_number():
+    assert PPOSettings(critic=64).critic == (64,)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

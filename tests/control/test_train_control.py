@@ -55,6 +55,7 @@ def test_it_trains_tests_draws_and_goes_on(tmp_path, capsys):
     metrics = json.loads((whole / "metrics_final.json").read_text())
     assert len(metrics["test_returns"]) == 4
     assert metrics["epochs"][-1]["steps"] >= 1500
+    assert f"(update_seconds={metrics['update_seconds']:.2f})" in out
 
     call(*SMALL, "--output", parts, "--budget-steps", 400, capsys=capsys)
     call(*SMALL, "--output", parts, "--resume", parts, capsys=capsys)
@@ -64,7 +65,7 @@ def test_it_trains_tests_draws_and_goes_on(tmp_path, capsys):
     assert load_trained(parts).policy.hidden == (5,)
     line = call(*SMALL, "--output", parts, "--resume", parts, "--neuron", "alif", capsys=capsys,
                 status=2)  # fmt: skip
-    assert "its policy was" in line or "its neuron was" in line
+    assert "its policy.neuron was lif, here it is alif" in line
     line = call(*SMALL, "--output", parts, capsys=capsys, status=2)
     assert "holds a run already" in line
 
@@ -88,6 +89,7 @@ def test_every_option_of_the_network_reaches_it():
     args = train_control.make_parser().parse_args(
         ["--neuron", "alif", "--hidden", "6", "4", "--recurrent", "--steps-per-action", "7",
          "--code", "population", "--readout", "trace", "--tau-trace", "9", "--hide-velocities",
+         "--drive", "0.4",
          "--noise", "0.1", "--delay", "2", "--lost", "0", "--directions", "9", "--best", "3",
          "--sigma", "0.3", "--rate", "0.7", "--ranked"]
     )  # fmt: skip
@@ -101,6 +103,7 @@ def test_every_option_of_the_network_reaches_it():
         7,
     )
     assert (policy.code, policy.readout, policy.tau_trace) == ("population", "trace", 9.0)
+    assert policy.drive == 0.4
     counted = train_control.make_parser().parse_args(["--neuron", "lif", "--readout", "rate"])
     assert train_control.make_policy(counted, world).readout == "rate"
     assert (settings.directions, settings.best, settings.noise) == (9, 3, 0.3)
@@ -135,6 +138,10 @@ def test_every_option_of_the_network_reaches_it():
         (["--target", "nan"], "--target"),
         (["--resume", "nowhere"], "there is no checkpoint nowhere"),
         (["--video", "/"], "--video: could not write /"),
+        (["--video", "film.mp4"], "--video: 'film.mp4' does not end in .gif"),
+        (["--plot", "figure.txt"], "--plot: 'figure.txt' does not end in .png"),
+        (["--drive", "0"], "--drive"),
+        (["--neuron", "linear", "--drive", "2"], "--hidden, --drive: a linear policy has no"),
         (["--plot", "/"], "--plot: could not write /"),
         (["--learner", "hope"], "--learner"),
         (["--learner", "rstdp", "--hidden", "6"], "--directions: --learner rstdp has no such"),
