@@ -476,10 +476,34 @@ def _row(
     return cells
 
 
+def hours(study: Study) -> tuple[float, float]:
+    """Processor time of the reported runs and of the searches, without the tests, h.
+
+    Where the time of a search was not stored, it is estimated from its number of steps and the
+    speed of the reported runs.
+    """
+    reported = searched = 0.0
+    for name in PARTS:
+        part = study.part(name)
+        for content in filter(None, (study.read(name, neuron) for neuron in part.neurons)):
+            seconds = sum(run["seconds"] for run in content["runs"])
+            reported += seconds
+            steps = sum(run["curve"][-1][0] for run in content["runs"])
+            guess = seconds / steps if steps else 0.0
+            guess *= part.searched * (part.search_budget or part.budget)
+            searched += sum(entry.get("seconds", guess) for entry in content["search"])
+    return reported / 3600, searched / 3600
+
+
 def tables(study: Study | None = None) -> str:
     """The content of docs/results.md between its markers."""
     study = study or Study()
-    return "\n\n".join(filter(None, (table(study, name) for name in PARTS)))
+    reported, searched = hours(study)
+    time_used = (
+        f"Processor time, without the tests: {reported:.1f} h for the reported runs and about "
+        f"{searched:.1f} h for the search of settings."
+    )
+    return "\n\n".join(filter(None, (*(table(study, name) for name in PARTS), time_used)))
 
 
 # -------------------------------------------------------------------------------------- program

@@ -108,6 +108,16 @@ def test_a_part_without_settings_says_which_to_run_first(tmp_path):
         control_study.main(["run", "blind_equal", "--neurons", "lif", "--tiny", str(tmp_path)])
 
 
+def test_hours_are_those_stored_or_follow_from_the_speed(tmp_path):
+    study = Study(tmp_path)
+    part = study.part("ant")
+    runs = [{"seconds": 1800.0, "curve": [[10, 0.0], [1_000_000, 1.0]]}] * 4
+    search = [{"noise": 0.1, "scores": [1.0], "seconds": 360.0}, {"noise": 0.2, "scores": [1.0]}]
+    study.write("ant", "lif", {"runs": runs, "search": search})
+    assert (part.searched, part.search_budget) == (1, 500_000)
+    assert control_study.hours(study) == pytest.approx((2.0, 0.1 + 0.25))
+
+
 def test_a_single_run_has_no_interval():
     runs = [{"return": value, "operations": 8.0, "changed": {}} for value in (10.0, 20.0)]
     one = {"parameters": 10, "runs": runs[:1]}

@@ -95,6 +95,13 @@ def test_a_run_prints_what_its_row_shows():
         TABLE["carry_out"](TABLE["Row"]("toy", "toy", ("train_toy.py --encoding none",), (0,)), 0)
 
 
+def test_times_are_shown_by_their_extremes():
+    extremes = TABLE["extremes"]
+    assert extremes([0.84, 3.1, 2.0]) == "0.8 to 3.1"
+    assert extremes([700.4, 1709.2]) == "700 to 1,709"
+    assert (extremes([12.0]), extremes([])) == ("12.0", "")
+
+
 def test_a_row_shows_mean_and_spread():
     row = TABLE["ROWS"]["satellites"]
     runs = [{"informedness": 0.5, "mean_iou": x, "two_instances": 0.5, "false_alarms": 0.0}
