@@ -2,11 +2,13 @@
 
 python tools/control_speed.py                              # CartPole, HalfCheetah, Ant
 python tools/control_speed.py --env Hopper-v5 --repeats 5
+python tools/control_speed.py --output results/control/speed.json   # the stored measurement
 
 Episodes are played as in training: several at a time, each with different weights, while statistics
 are collected. The actions are recorded. The same actions are then played in the environment as
 gymnasium.make returns it (but without its checks), so that both runs compute the same physics.
 Times are CPU times of this process. The two runs alternate, and the best time of each counts.
+Stored: steps per second without and with the policy, and the number of steps.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from jarvis.control import Arena, MissingPackageError, Task, kinds, task
+from jarvis.support.files import write_json
 
 ENVIRONMENTS = ("CartPole-v1", "HalfCheetah-v5", "Ant-v5")
 
@@ -97,6 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=20_000, help="approximate number of steps")
     parser.add_argument("--slots", type=int, default=16, help="environments at a time")
     parser.add_argument("--repeats", type=int, default=3, help="runs; the fastest counts")
+    parser.add_argument("--output", type=Path, metavar="JSON", help="store the numbers here, too")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     try:
@@ -107,6 +111,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def show(args: argparse.Namespace) -> None:
     """Measure each environment, and print a row for each."""
+    kept = {}
     print("| environment | bare, steps/s | with the policy | ratio |")
     print("|---|---|---|---|")
     for name in args.env:
@@ -114,6 +119,9 @@ def show(args: argparse.Namespace) -> None:
         ratio = found["looped"] / found["bare"]
         print(f"| {name} | {found['bare']:,.0f} | {found['looped']:,.0f} | {ratio:.2f} |",
               flush=True)  # fmt: skip
+        kept[name] = {key: round(value) for key, value in found.items()}
+    if args.output is not None:
+        write_json(args.output, kept)
 
 
 if __name__ == "__main__":

@@ -160,6 +160,12 @@ TABLES: dict[str, dict[str, Row]] = {
             f"{BLIND} --neuron tanh --budget-steps 500000",
             FIVE,
         ),
+        "pole_ppo": body(
+            "CartPole, PPO, 40,960 steps", "--learner ppo --drive 0.4 --budget-steps 40960", FIVE
+        ),
+        "pole_ppo_tanh": body(
+            "the same, tanh units", "--learner ppo --neuron tanh --budget-steps 40960", FIVE
+        ),
         "cheetah": body("HalfCheetah", f"{CHEETAH} --budget-steps 4200000"),
         "cheetah_linear": body(
             "the same, linear", f"{CHEETAH} --neuron linear --budget-steps 4200000"
