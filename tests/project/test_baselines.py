@@ -453,3 +453,18 @@ def test_names_are_of_baselines_or_of_data_sets():
     assert all(name.startswith("digits_") for name in tool.named(["digits"]))
     assert len(tool.named(["digits"])) > 3
     assert tool.named([]) == list(tool.BASELINES)
+
+
+def test_a_recurrent_spiking_network_learns_the_order_of_its_inputs(tmp_path):
+    """Two classes with equal counts: only the order of the steps differs."""
+    order = torch.arange(80) % 2
+    x = torch.zeros(80, 2, 12)
+    x[order == 0, 0, :4] = x[order == 0, 1, 8:] = 1.0
+    x[order == 1, 1, :4] = x[order == 1, 0, 8:] = 1.0
+    made = datasets.ArrayDataset(x, order, 2, "made")
+    learn = tool.network(
+        lambda _, setting: tool.recurrent_lif(2, 16, 2, setting["tau"], 1.0),
+        lambda on, seed: (made, made), epochs=30, batch_size=20, optimizer=tool.fast_readout,
+        encode=lambda x, generator: x.permute(2, 0, 1),
+    )  # fmt: skip
+    assert learn({"lr": 0.01, "tau": 5.0}, "test", 0, tmp_path).acc > 0.9
