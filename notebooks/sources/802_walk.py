@@ -800,10 +800,10 @@ plt.show()
 # In time the result is clear, for these implementations. To the goal, evolution took at most
 # 0.3<!-- evolution_s 60% --> s and PPO at least 1.9<!-- ppo_s 60% --> s, although one evolution run
 # needed more control steps than any PPO run: a control step of PPO took about 66<!-- ratio 60% -->
-# times as much processor time (29 on a less busy machine). The ten passes are only part of the
-# reason: with a single pass, PPO still takes 72<!-- once 30 --> % of its time. Nor do spikes: tanh
-# units take about as long. A likely reason is that our evolution strategy plays in a compiled loop,
-# and PPO in Python.
+# times as much processor time here (the ratio depends on how busy the machine is). The ten passes
+# are only part of the reason: with a single pass, PPO still takes 72<!-- once 30 --> % of its time.
+# Nor do spikes: tanh units take about as long. A likely reason is that our evolution strategy plays
+# in a compiled loop, and PPO in Python.
 #
 # Whether control steps or time matter depends on what a control step costs. The simulator of
 # CartPole takes microseconds, so evolution can afford many control steps. A real pole
