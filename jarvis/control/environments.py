@@ -132,9 +132,8 @@ class Task:
 #: The default tasks, by environment. Ant and Humanoid observe positions and velocities, but not the
 #: forces of contacts (78 numbers) nor, for Humanoid, inertias, velocities of centres of mass and
 #: forces of actuators (225 numbers). Ant is trained without a bonus for staying alive and without
-#: early termination, in episodes of 15 s; otherwise, evolution learns to stand still. HalfCheetah
-#: is trained in episodes of 12.5 s, so that there are four times as many updates with the same
-#: number of steps.
+#: early termination, in episodes of 15 s. HalfCheetah is trained in episodes of 12.5 s, so that
+#: there are four times as many updates with the same number of steps.
 TASKS: dict[str, Task] = {
     task.id: task
     for task in (
