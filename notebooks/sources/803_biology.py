@@ -18,7 +18,7 @@
 # You find out why it wins. Then you see how an unequal search for settings decides who wins, and
 # judge what a study of nine kinds has found so far.
 #
-# **Time.** 75 minutes for you, 4 minutes for the machine.
+# **Time.** 70 minutes for you, 4 minutes for the machine.
 #
 # **You need.** [801](801_balance.ipynb): the pole, evolution strategies, and what memory is good
 # for. [103](103_synapses_and_state.ipynb): the adaptive threshold. The extra packages of
@@ -647,9 +647,8 @@ plt.show()
 # on average. So it decides nothing.
 #
 # On the ten seeds of the reported runs, the mean score of the chosen settings is
-# 339<!-- fresh 3 -->, instead of 394<!-- before 3 --> in the search. (The choice explains only a
-# part of these 55 steps; these two seeds may also be easier than others.) **So report runs with
-# seeds that were not used to choose.**
+# 339<!-- fresh 3 -->, instead of 394<!-- before 3 --> in the search. (Chance may have made these two
+# seeds easier.) **So report runs with seeds that were not used to choose.**
 #
 # ## 6. What has the study found so far?
 #
@@ -872,7 +871,7 @@ assert max(bounds[1][0], bounds[3][0]) <= 0.5
 # Ask what it remembers and for how long, and whether the task needs it.
 #
 # **On the pole with all observations, HalfCheetah and Ant, there is no sign of it.** Linear
-# policies learn these tasks, too. On the pole, the most detailed kind failed once.
+# policies learn these tasks, too.
 #
 # What this does *not* show:
 #
@@ -880,7 +879,7 @@ assert max(bounds[1][0], bounds[3][0]) <= 0.5
 #   zoo](../docs/zoo.md), and nobody tuned them for these tasks. For the two traces, we knew good
 #   time constants from 801. That was an unequal search, in favour of tanh units.
 # - **It is not shown that trained networks use the velocity.** It was read from networks with
-#   random weights, by a read-out that evolution may not find.
+#   random weights.
 # - **Other tasks may need other memories**, such as a resonator where a rhythm counts.
 # - **Nothing is said about energy**, or about animals.
 #
