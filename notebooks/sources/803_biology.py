@@ -647,8 +647,8 @@ plt.show()
 # on average. So it decides nothing.
 #
 # On the ten seeds of the reported runs, the mean score of the chosen settings is
-# 339<!-- fresh 3 -->, instead of 394<!-- before 3 --> in the search. (Chance may have made these two
-# seeds easier.) **So report runs with seeds that were not used to choose.**
+# 339<!-- fresh 3 -->, instead of 394<!-- before 3 --> in the search. (Chance may have made these
+# two seeds easier.) **So report runs with seeds that were not used to choose.**
 #
 # ## 6. What has the study found so far?
 #
