@@ -4,7 +4,7 @@ No gradient is needed, so any neuron can be trained with forward passes alone.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
 from jarvis.control.runs import MOST, PolicyRun, check_run
-from jarvis.control.trained import Trained
+from jarvis.control.trained import Trained, plain
 from jarvis.support.checks import check_integer, check_number, check_type
 from jarvis.training import TrainingError, distributed, train
 from jarvis.training.run import History
@@ -129,7 +129,7 @@ class EvolutionRun(PolicyRun):
         )  # fmt: skip
 
     def settings_of(self) -> dict[str, Any]:
-        return asdict(self.settings)
+        return plain(self.settings)
 
     def update(self) -> tuple[float, int]:
         """Perform one update; return the mean return of its episodes, and their number of steps.

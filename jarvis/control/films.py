@@ -102,11 +102,11 @@ def _frames(
         raise
     except ValueError as error:
         raise RenderError(f"{task.id} cannot be drawn: {error}") from error
-    drawn_by = (os.environ.get("MUJOCO_GL") or "egl").lower()
+    drawn_by = os.environ.get("MUJOCO_GL", "egl")
     if hasattr(env.unwrapped, "mujoco_renderer") and drawn_by not in RENDERERS:
         env.close()
         raise RenderError(
-            f"{task.id} cannot be drawn: MUJOCO_GL={drawn_by} is set, and gymnasium draws with "
+            f"{task.id} cannot be drawn: MUJOCO_GL={drawn_by!r} is set, and gymnasium draws with "
             f"{', '.join(RENDERERS)}"
         )
     try:

@@ -131,6 +131,7 @@ class Policy:
         for name in ("recurrent", "persistent"):
             flag = getattr(self, name)
             check_type(f"Policy: {name}", flag, (bool, np.bool_), "True or False")
+            object.__setattr__(self, name, bool(flag))
         check_type("Policy: values", self.values, Mapping)
         check_choice("Policy: neuron", self.neuron, kinds())
         given: tuple[int, ...] = tuple(np.atleast_1d(np.asarray(self.hidden)).tolist())

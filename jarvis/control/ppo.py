@@ -6,7 +6,7 @@ for bit.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from jarvis.control.requirements import required
 from jarvis.control.rollouts import fitting
 from jarvis.control.runs import MOST, PolicyRun, check_run
 from jarvis.control.statistics import ObservationStatistics
+from jarvis.control.trained import plain
 from jarvis.control.wrappers import Finite
 from jarvis.support.checks import check_integer, check_number, check_type
 from jarvis.training import TrainingError, seeded
@@ -204,7 +205,7 @@ class PPORun(PolicyRun):
         self._envs.close()
 
     def settings_of(self) -> dict[str, Any]:
-        return asdict(self.settings) | {"critic": list(self.settings.critic)}
+        return plain(self.settings)
 
     def update(self) -> tuple[float, int]:
         """Play episodes and learn from them.

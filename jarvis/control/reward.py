@@ -5,7 +5,7 @@ to signal, turns these traces into weight changes.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from jarvis.control.policy import Policy
 from jarvis.control.rollouts import fitting
 from jarvis.control.runs import PolicyRun, check_run
 from jarvis.control.statistics import ObservationStatistics
+from jarvis.control.trained import plain
 from jarvis.control.wrappers import Finite
 from jarvis.kernels.candidates import learn
 from jarvis.neurons.decay import exp_decay
@@ -289,7 +290,7 @@ class RewardRun(PolicyRun):
         return theta
 
     def settings_of(self) -> dict[str, Any]:
-        return asdict(self.settings)
+        return plain(self.settings)
 
     def own(self) -> dict[str, Tensor]:
         return {"critic": torch.tensor(self.critic)}

@@ -99,8 +99,8 @@ def choice_seeds(seed: int, n: int) -> list[int]:
     return np.random.default_rng((seed, 4)).integers(1 << 31, 1 << 32, size=n).tolist()
 
 
-def plain(thing: Policy | Task) -> dict[str, Any]:
-    """A policy or a task as plain values, for a checkpoint."""
+def plain(thing: Any) -> dict[str, Any]:
+    """A policy, a task or settings (a dataclass) as plain values, for a checkpoint."""
 
     def simple(value: Any) -> Any:
         if isinstance(value, Mapping):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jarvis.control.requirements import required
+from jarvis.control.spaces import observation_size
 from jarvis.support.checks import check_integer, check_number
 
 if TYPE_CHECKING:  # an optional package
@@ -80,7 +81,7 @@ class SensorNoise(ObservationWrapper, RecordConstructorArgs):
     def __init__(self, env: Any, std: float | Sequence[float] = 0.1) -> None:
         RecordConstructorArgs.__init__(self, std=std)
         super().__init__(env)
-        shape = env.observation_space.shape
+        shape = (observation_size(env.observation_space),)
         for value in np.asarray(std, object).reshape(-1).tolist():
             check_number("SensorNoise: std", value, at_least=0)
         self.std = np.asarray(std, float)
@@ -153,8 +154,7 @@ class LostSensors(ObservationWrapper, RecordConstructorArgs):
     def __init__(self, env: Any, indices: Sequence[int]) -> None:
         RecordConstructorArgs.__init__(self, indices=indices)
         super().__init__(env)
-        space = env.observation_space
-        n: int = space.shape[0]
+        space, n = env.observation_space, observation_size(env.observation_space)
         self.indices = [
             check_integer("LostSensors: indices", i, at_least=0, at_most=n - 1) for i in indices
         ]
@@ -185,8 +185,7 @@ class HiddenVelocities(ObservationWrapper, RecordConstructorArgs):
     def __init__(self, env: Any, indices: Sequence[int] | None = None) -> None:
         RecordConstructorArgs.__init__(self, indices=indices)
         super().__init__(env)
-        space = env.observation_space
-        n: int = space.shape[0]
+        space, n = env.observation_space, observation_size(env.observation_space)
         if indices is None:
             indices = _velocities(env)
         hidden = {check_integer("HiddenVelocities: indices", i, at_least=0, at_most=n - 1)

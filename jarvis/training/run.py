@@ -410,10 +410,10 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The entries of nested mappings, by their dotted names; the model's stay together."""
     found: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, Mapping) and prefix + name != "model":
+        if isinstance(value, Mapping) and value and f"{prefix}{name}" != "model":
             found |= _flat(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = value
+            found[f"{prefix}{name}"] = value
     return found
 
 

@@ -176,19 +176,21 @@ WRAPPED = {
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 @pytest.mark.parametrize("name", WRAPPED)
 @pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1", "HalfCheetah-v5"])
-def test_gymnasium_approves_of_a_wrapped_environment(id, name):
+def test_gymnasium_approves_of_a_wrapped_environment(id, name, tmp_path, monkeypatch):
     """Among others: observations lie within their space, and the wrapper can be made again."""
     import gymnasium
     from gymnasium.utils.env_checker import check_env
 
+    monkeypatch.chdir(tmp_path)  # MuJoCo may write a log file
     env = WRAPPED[name](gymnasium.make(id))
     check_env(env, skip_render_check=True)
     again = gymnasium.make(env.spec)
     assert type(again) is type(env)
-    action = env.action_space.sample()
     for each in (env, again):
         each.reset(seed=3)
-    np.testing.assert_array_equal(env.step(action)[0], again.step(action)[0])
+    env.action_space.seed(0)
+    for action in [env.action_space.sample() for _ in range(6)]:
+        np.testing.assert_array_equal(env.step(action)[0], again.step(action)[0])
 
 
 def test_a_package_for_another_kind_of_environment_is_named_alone(monkeypatch):
@@ -291,6 +293,12 @@ def test_sizes_do_not_matter_to_a_policy_of_another_space():
     with pytest.raises(ValueError, match="neither a Discrete nor a Box"):
         Actions.of(object())
     assert Policy(1, Actions(2), neuron="linear").n_inputs == 1
+
+
+@pytest.mark.parametrize("change", [{"noise": 0.1}, {"lost": (0,)}, {"hide_velocities": True}])
+def test_observations_that_are_no_vector_are_named(change):
+    with pytest.raises(ValueError, match="are not a Box with one axis"):
+        task("Blackjack-v1", **change).make()
 
 
 def test_one_index_is_a_sequence_of_one():

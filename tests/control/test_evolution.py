@@ -240,15 +240,24 @@ def test_the_first_update_does_not_count_for_the_speed():
         assert made.update_seconds > 0.0
 
 
-@pytest.mark.parametrize("value", ["glx", "disable"])
+@pytest.mark.parametrize("value", ["glx", "disable", "EGL", ""])
 def test_a_way_of_drawing_that_does_not_exist_is_named(value, tmp_path, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", value)
     world = task("Hopper-v5")
     policy = world.policy(neuron="linear")
     empty = ObservationStatistics.empty(policy.n_observations)
     made = Trained(world, policy, policy.initial(), empty)
-    with pytest.raises(RenderError, match=f"MUJOCO_GL={value} is set, and gymnasium draws with"):
+    with pytest.raises(RenderError, match=f"MUJOCO_GL={value!r} is set, and gymnasium draws with"):
         film(made, tmp_path / "hopper.gif")
+
+
+def test_numbers_of_numpy_are_saved_as_plain_ones(tmp_path):
+    options = EvolutionSettings(np.int64(2), 2, np.float64(0.1), ranked=np.True_)
+    policy = POLE.policy(hidden=(4,), recurrent=np.True_)
+    kept = dict(settings=options, episodes=2, progress=False, log=quiet)
+    evolve(POLE, policy, budget=50, output=tmp_path, **kept)
+    evolve(POLE, policy, budget=100, output=tmp_path, resume=tmp_path, **kept)
+    assert load_trained(tmp_path).policy.recurrent is True
 
 
 def test_no_episode_serves_two_purposes():
