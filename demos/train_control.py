@@ -192,6 +192,8 @@ def make_policy(args, world: Task) -> Policy:
             values={} if args.tau is None else {"tau": args.tau},
         )
     except TypeError as error:
+        if args.tau is None:
+            raise
         raise cli.UsageError(f"--tau: {args.neuron} has no such parameter ({error})") from None
 
 

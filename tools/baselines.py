@@ -526,17 +526,21 @@ class GRUClassifier(nn.Module):
         return self.output(self.dropout(self.hidden(x)[0].mean(0)))
 
 
-def recurrent_lif(n_in: int, n_hidden: int, n_classes: int, tau: float, dt: float) -> SpikingMLP:
-    """A layer of recurrent LIF neurons with a linear read-out of their mean spike counts.
+def lif_network(
+    n_in: int, n_hidden: int, n_classes: int, tau: float, dt: float, recurrent: bool = True
+) -> SpikingMLP:
+    """A layer of LIF neurons with a linear read-out of their mean spike counts.
 
     Args:
         n_in, n_hidden, n_classes: numbers of inputs, neurons and classes.
         tau: membrane time constant, ms; that of the synapses is half of it.
         dt: time step, ms.
+        recurrent: whether the neurons are connected with each other.
     """
     return SpikingMLP(
         (n_in, n_hidden, n_classes), "mean",
-        neurons=lambda n: LIFLayer(tau=tau, tau_syn=tau / 2, dt=dt, recurrent=n),
+        neurons=lambda n: LIFLayer(tau=tau, tau_syn=tau / 2, dt=dt,
+                                  recurrent=n if recurrent else None),
     )  # fmt: skip
 
 
@@ -607,12 +611,10 @@ class WordNetwork:
         if self.kind == "mlp":
             return nn.Sequential(nn.Linear(700, self.hidden), nn.ReLU(), nn.Dropout(dropout),
                                  nn.Linear(self.hidden, n_classes))  # fmt: skip
-        layer = partial(LIFLayer, tau=setting["tau"], tau_syn=setting["tau"] / 2, dt=DT)
         recurrent = self.kind != "feedforward"
-        model = SpikingMLP(
-            (self.channels, self.hidden, n_classes), "mean",
-            neurons=lambda n: layer(recurrent=n if recurrent else None),
-        )  # fmt: skip
+        model = lif_network(
+            self.channels, self.hidden, n_classes, setting["tau"], DT, recurrent=recurrent
+        )
         model.output = nn.Sequential(nn.Dropout(dropout), model.output)  # type: ignore[assignment]
         return model
 
@@ -740,7 +742,7 @@ def _stdp() -> Iterator[tuple[str, Baseline]]:
                     encode=film_of)  # fmt: skip
     sees = "15 steps of 2 x 17 x 17 counts"
     yield "nmnist_gru", Baseline("N-MNIST", "GRU, 48 units", sees, learn, RATES, 5, 30)
-    learn = network(lambda _, setting: recurrent_lif(578, 127, 10, setting["tau"], 1.0),
+    learn = network(lambda _, setting: lif_network(578, 127, 10, setting["tau"], 1.0),
                     recordings, epochs=30, batch_size=32, encode=film_of,
                     optimizer=fast_readout)  # fmt: skip
     tried = grid(lr=(1e-3, 3e-3, 1e-2), tau=(3.0, 10.0))

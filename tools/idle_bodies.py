@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from jarvis.control import MissingPackageError, task
+from jarvis.control.spaces import idle_action
 from jarvis.support.files import write_between, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,13 +25,6 @@ RESULT, PAGE = ROOT / "results" / "control" / "idle.json", ROOT / "docs" / "resu
 START, END = "<!-- idle bodies -->", "<!-- end of idle bodies -->"
 ENVIRONMENTS = ("CartPole-v1", "HalfCheetah-v5", "Ant-v5", "Humanoid-v5")
 EPISODES = 100
-
-
-def middle(space: Any) -> Any:
-    """The action of doing nothing."""
-    if hasattr(space, "n"):
-        return int(space.start)
-    return (0.5 * (space.low + space.high)).astype(space.dtype)
 
 
 def played(env: Any, choose: Callable[[], Any], episodes: int) -> dict[str, float]:
@@ -57,7 +51,7 @@ def measured(name: str, episodes: int = EPISODES) -> dict[str, dict[str, float]]
     """The returns of doing nothing and of random actions in an environment."""
     env = task(name).make()
     env.action_space.seed(0)
-    nothing = middle(env.action_space)
+    nothing = idle_action(env.action_space)
     try:
         return {
             "nothing": played(env, lambda: nothing, episodes),

@@ -283,9 +283,9 @@ def extremes(values: list[float]) -> str:
         >>> extremes([0.84, 3.1, 2.0]), extremes([709.2]), extremes([])
         ('0.8 to 3.1', '709', '')
     """
-    ends = sorted({min(values), max(values)}) if values else []
+    ends = [min(values), max(values)] if values else []
     digits = 1 if ends and ends[-1] < 100 else 0
-    return " to ".join(f"{value:,.{digits}f}" for value in ends)
+    return " to ".join(dict.fromkeys(f"{value:,.{digits}f}" for value in ends))
 
 
 def table(which: str) -> str:

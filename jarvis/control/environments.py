@@ -7,12 +7,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from jarvis.control.policy import Policy
 from jarvis.control.requirements import INSTALL, MissingPackageError, required
 from jarvis.control.spaces import Actions, observation_size
-from jarvis.support.checks import check_choice, check_integer, check_number, check_type
+from jarvis.support.checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_integers,
+    check_number,
+    check_type,
+)
 
 RENDER_MODES = ("rgb_array", "human")
 #: MuJoCo's bodies whose models have a camera named "track", which follows the body.
@@ -41,7 +46,7 @@ class Task:
 
     Raises:
         ValueError: for a value out of range.
-        TypeError: for options that are no mapping, or a flag that is not True or False.
+        TypeError: for options that are not a mapping, or a flag that is not True or False.
 
     Example:
         >>> Task("CartPole-v1", hide_velocities=True, delay=1).delay
@@ -65,10 +70,8 @@ class Task:
             check_integer("Task: training_steps", self.training_steps, at_least=1)
         for name in ("options", "training"):
             check_type(f"Task: {name}", getattr(self, name), Mapping)
-        flag = self.hide_velocities
-        check_type("Task: hide_velocities", flag, (bool, np.bool_), "True or False")
-        given: list[Any] = np.atleast_1d(np.asarray(self.lost)).tolist()
-        lost = tuple(check_integer("Task: lost", i, at_least=0) for i in given)
+        check_flag("Task: hide_velocities", self.hide_velocities)
+        lost = check_integers("Task: lost", self.lost, at_least=0)
         object.__setattr__(self, "lost", lost)
         check_number("Task: noise", self.noise, at_least=0)
         check_integer("Task: delay", self.delay, at_least=0, at_most=10_000)

@@ -15,7 +15,7 @@ from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
 from jarvis.control.runs import MOST, PolicyRun, check_run
 from jarvis.control.trained import Trained, plain
-from jarvis.support.checks import check_integer, check_number, check_type
+from jarvis.support.checks import check_flag, check_integer, check_number
 from jarvis.training import TrainingError, distributed, train
 from jarvis.training.run import History
 
@@ -62,7 +62,7 @@ class EvolutionSettings:
         check_integer("best", self.best, at_least=1, at_most=self.directions)
         check_number("noise", self.noise, above=0)
         check_number("rate", self.rate, above=0)
-        check_type("ranked", self.ranked, (bool, np.bool_), "True or False")
+        check_flag("ranked", self.ranked)
 
 
 #: Settings that work, by environment.

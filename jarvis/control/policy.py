@@ -21,7 +21,9 @@ from jarvis.control.statistics import ObservationStatistics
 from jarvis.neurons import DrivenLayer, SpikingLayer
 from jarvis.support.checks import (
     check_choice,
+    check_flag,
     check_integer,
+    check_integers,
     check_number,
     check_tensor,
     check_type,
@@ -99,8 +101,8 @@ class Policy:
 
     Raises:
         ValueError: for a value out of range or an unknown name; the message names it.
-        TypeError: for a parameter that the neuron does not have, values that are no mapping, or a
-            flag that is not True or False.
+        TypeError: for a parameter that the neuron does not have, values that are not a mapping, or
+            a flag that is not True or False.
 
     Source: the population code is from Tang, Kumar, Yoo & Michmizos 2021, CoRL (PMLR 155:2016).
 
@@ -129,16 +131,13 @@ class Policy:
         if not isinstance(self.actions, Actions):
             raise TypeError(f"Policy: actions must be Actions, not {type(self.actions).__name__}")
         for name in ("recurrent", "persistent"):
-            flag = getattr(self, name)
-            check_type(f"Policy: {name}", flag, (bool, np.bool_), "True or False")
-            object.__setattr__(self, name, bool(flag))
+            flag = check_flag(f"Policy: {name}", getattr(self, name))
+            object.__setattr__(self, name, flag)
         check_type("Policy: values", self.values, Mapping)
         check_choice("Policy: neuron", self.neuron, kinds())
-        given: tuple[int, ...] = tuple(np.atleast_1d(np.asarray(self.hidden)).tolist())
-        sizes: list[int] = []
-        for n in () if self.neuron == "linear" else given:
-            sizes.append(check_integer("Policy: hidden", n, at_least=1, at_most=100_000))
-        object.__setattr__(self, "hidden", tuple(sizes))
+        given = () if self.neuron == "linear" else self.hidden
+        sizes = check_integers("Policy: hidden", given, at_least=1, at_most=100_000)
+        object.__setattr__(self, "hidden", sizes)
         if not sizes and self.neuron != "linear":
             raise ValueError("Policy: hidden=() has no neurons: use neuron='linear'")
         check_integer("Policy: steps", self.steps, at_least=1, at_most=1000)

@@ -21,7 +21,7 @@ from jarvis.control.runs import MOST, PolicyRun, check_run
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.control.trained import plain
 from jarvis.control.wrappers import Finite
-from jarvis.support.checks import check_integer, check_number, check_type
+from jarvis.support.checks import check_flag, check_integer, check_integers, check_number
 from jarvis.training import TrainingError, seeded
 
 
@@ -63,8 +63,6 @@ class PPOSettings:
     scale_rewards: bool = False
 
     def __post_init__(self) -> None:
-        critic: list[Any] = np.atleast_1d(np.asarray(self.critic)).tolist()
-        object.__setattr__(self, "critic", tuple(critic))
         check_integer("n_envs", self.n_envs, at_least=1, at_most=MOST)
         check_integer("n_steps", self.n_steps, at_least=2, at_most=1_000_000)
         check_integer("batch_size", self.batch_size, at_least=2)
@@ -74,9 +72,9 @@ class PPOSettings:
             check_number(name, getattr(self, name), at_least=0, at_most=1)
         check_number("clip", self.clip, above=0)
         check_number("entropy", self.entropy, at_least=0)
-        check_type("scale_rewards", self.scale_rewards, (bool, np.bool_), "True or False")
-        for n in critic:
-            check_integer("critic", n, at_least=1)
+        check_flag("scale_rewards", self.scale_rewards)
+        critic = check_integers("critic", self.critic, at_least=1)
+        object.__setattr__(self, "critic", critic)
 
 
 class _Networks(nn.Module):

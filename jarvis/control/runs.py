@@ -33,7 +33,7 @@ _ENDLESS = 1 << 30
 
 
 def check_run(task: Any, policy: Any, settings: Any, wanted: type) -> None:
-    """Raise a TypeError for a task, a policy or settings of a wrong type.
+    """Raise a TypeError for a task, a policy or settings of the wrong type.
 
     Args:
         task, policy: should be a `Task` and a `Policy`.
@@ -179,7 +179,7 @@ class PolicyRun(Run):
         self.steps_played += steps
         self.updates += 1
         self._sums = [self._sums[0] + mean, self._sums[1] + steps]
-        if self._updates_here == 1:
+        if self._updates_here == 1:  # the first update is left out, as there are others
             self._speed = [0.0, 0.0]
         self._speed = [self._speed[0] + steps, self._speed[1] + now - started]
         if self._updates_here:

@@ -76,6 +76,13 @@ class Actions:
         return cls(space.shape[0], space.low, space.high, dtype=str(space.dtype))
 
 
+def idle_action(space: Any) -> Any:
+    """The action of doing nothing in an action space: the middle of forces, or the first choice."""
+    if hasattr(space, "n"):
+        return int(getattr(space, "start", 0))
+    return (0.5 * (space.low + space.high)).astype(space.dtype)
+
+
 def observation_size(space: Any) -> int:
     """The number of observations of an observation space, a `Box` with one axis.
 

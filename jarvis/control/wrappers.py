@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jarvis.control.requirements import required
-from jarvis.control.spaces import observation_size
+from jarvis.control.spaces import idle_action, observation_size
 from jarvis.support.checks import check_integer, check_number
 
 if TYPE_CHECKING:  # an optional package
@@ -121,12 +121,7 @@ class ActionDelay(Wrapper, RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, steps=steps, first=first)
         super().__init__(env)
         self.steps = check_integer("ActionDelay: steps", steps, at_least=0, at_most=10_000)
-        space: Any = env.action_space
-        if first is None and hasattr(space, "n"):
-            first = int(getattr(space, "start", 0))
-        elif first is None:
-            first = (0.5 * (space.low + space.high)).astype(space.dtype)
-        self.first = first
+        self.first = idle_action(env.action_space) if first is None else first
         self._waiting: deque[Any] = deque()
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, dropout, linear, pad
@@ -18,6 +17,7 @@ from jarvis.neurons.definition import detached
 from jarvis.neurons.layers import over_time
 from jarvis.support.checks import (
     check_choice,
+    check_flag,
     check_integer,
     check_number,
     check_tensor,
@@ -200,7 +200,7 @@ class DelayedLinear(nn.Module):
         self.dt = check_number("DelayedLinear: dt", dt, "ms", above=0)
         self.max_delay = check_number("DelayedLinear: max_delay", max_delay, "ms", at_least=0)
         for name, flag in (("bias", bias), ("learn_delays", learn_delays)):
-            check_type(f"DelayedLinear: {name}", flag, (bool, np.bool_), "True or False")
+            check_flag(f"DelayedLinear: {name}", flag)
         check_backend(backend)
         self.backend, self.smoothing = backend, smoothing
         if self.history > _LONGEST:

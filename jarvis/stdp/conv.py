@@ -28,7 +28,7 @@ from jarvis.networks.costs import Operations, check_input_kind, fan_out_of, syna
 from jarvis.networks.diagnosis import Diagnosis
 from jarvis.stdp.order_rule import STDPConfig, STDPLearner, initial_weights
 from jarvis.stdp.wta import WTAConfig, WTAMode, revive
-from jarvis.support.checks import check_integer, check_number, check_type, whole_numbers
+from jarvis.support.checks import check_flag, check_integer, check_number, check_type, whole_numbers
 
 _BUFFER = 1 << 24  #: capacity of one pass of `respond`, in output events
 
@@ -276,7 +276,7 @@ class ConvSTDP(nn.Module):
         """
         pool = check_integer("ConvSTDP: pool", pool, at_least=1)
         for name, flag in (("once", once), ("inhibit", inhibit)):
-            check_type(f"ConvSTDP: {name}", flag, (bool, np.bool_), "True or False")
+            check_flag(f"ConvSTDP: {name}", flag)
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
         shape = (self.out_channels, height // pool, width // pool)

@@ -196,7 +196,7 @@ class LayerwiseRun(Run):
         for layer in recipe.values():  # a resumed run may have more epochs
             if isinstance(layer, dict) and "stdp" in layer:
                 del layer["stdp"]["max_epochs"]
-        same = super().identity() | _flat(recipe)
+        same = super().identity() | recipe
         if self.events is not None:
             same |= {"stimuli": len(self.events), "events": len(self.events.times)}
         return same
@@ -237,14 +237,6 @@ class LayerwiseRun(Run):
 
     def epochs_recorded(self, history: History) -> int:
         return sum(epoch["layer"] == self.name for epoch in history.epochs)
-
-
-def _flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        inner = _flat(value, f"{where}{key}.") if isinstance(value, Mapping) else None
-        flat |= inner if inner is not None else {f"{where}{key}": value}
-    return flat
 
 
 def read_run(path: str | Path) -> dict[str, Any]:

@@ -9,10 +9,11 @@ Functions themselves check conditions that involve several of their arguments.
 import math
 import operator
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from numbers import Real
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -141,6 +142,20 @@ def check_integer(
     return number
 
 
+def check_integers(
+    name: str, values: Any, *, at_least: int | None = None, at_most: int | None = None
+) -> tuple[int, ...]:
+    """Check one integer or several, each as in `check_integer`, and return them as a tuple.
+
+    Example:
+        >>> check_integers("lost", 1), check_integers("lost", [0, 2])
+        ((1,), (0, 2))
+    """
+    single = isinstance(values, str) or not isinstance(values, Iterable)
+    each = [values] if single or getattr(values, "ndim", 1) == 0 else values
+    return tuple(check_integer(name, n, at_least=at_least, at_most=at_most) for n in each)
+
+
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Raise a ValueError unless `value` is one of the given names.
 
@@ -254,6 +269,19 @@ def check_type(name: str, value: object, wanted: type | tuple[type, ...], what: 
         names = (each.__name__ for each in classes)
         what = what or " or ".join(f"a{'n' * (n[0] in 'AEIOU')} {n}" for n in names)
         raise TypeError(f"{name} must be {what}, not {_shown(value)}")
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Check that `value` is True or False, of Python or numpy, and return it as a bool.
+
+    Example:
+        >>> check_flag("recurrent", "no")
+        Traceback (most recent call last):
+        ...
+        TypeError: recurrent must be True or False, not 'no'
+    """
+    check_type(name, value, (bool, np.bool_), "True or False")
+    return bool(value)
 
 
 def _check_values_exist(name: str, x: Tensor) -> None:

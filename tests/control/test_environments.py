@@ -152,6 +152,8 @@ def test_bad_input_is_named_in_one_line(call, message):
         (lambda: Task("CartPole-v1", 3), "options must be a Mapping, not 3"),
         (lambda: POLE.changed(training=[1]), r"training must be a Mapping, not \[1\]"),
         (lambda: POLE.changed(lost=("a",)), "lost must be an integer .*not 'a'"),
+        (lambda: POLE.changed(lost=(1, "a")), "lost must be an integer .*not 'a'"),
+        (lambda: POLE.changed(lost=(0, True)), "lost must be an integer .*not True"),
         (lambda: Actions(2, start="a"), "start must be an integer, not 'a'"),
         (lambda: POLE.changed(hide_velocities="no"), "hide_velocities must be True or False"),
         (lambda: Arena("CartPole-v1", POLE.policy()), "Arena: task must be a Task"),
@@ -303,6 +305,8 @@ def test_observations_that_are_no_vector_are_named(change):
 
 def test_one_index_is_a_sequence_of_one():
     assert POLE.changed(lost=1).lost == (1,)
+    assert POLE.changed(lost=np.int64(1)).lost == (1,)
+    assert POLE.changed(lost=np.array([1, 0])).lost == (1, 0)
 
 
 def test_a_lost_sensor_has_no_noise():

@@ -227,6 +227,15 @@ def test_wrong_types_are_named(call, message):
         call()
 
 
+@pytest.mark.parametrize("neuron", ["lif", "tanh", "linear"])
+def test_a_rate_is_shown_only_of_neurons_that_fire(neuron):
+    lines = []
+    policy = POLE.policy(neuron=neuron, hidden=(4,))
+    evolve(POLE, policy, budget=50, episodes=2, progress=False, log=lines.append)
+    assert all(("rate=" in line) == (neuron == "lif") for line in lines if "epoch=" in line)
+    assert any("epoch=" in line for line in lines)
+
+
 def test_the_first_update_does_not_count_for_the_speed():
     """It may compile a loop."""
     with EvolutionRun(POLE, POLE.policy(hidden=(4,)), budget=10**6) as made:

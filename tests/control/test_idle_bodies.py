@@ -5,6 +5,7 @@ import json
 import pytest
 
 from conftest import ROOT
+from jarvis.control.spaces import idle_action
 from tools import idle_bodies
 
 pytestmark = pytest.mark.control
@@ -29,5 +30,5 @@ def test_they_can_be_measured_again():
 def test_to_do_nothing_is_the_middle_of_the_forces():
     gymnasium = pytest.importorskip("gymnasium")
     box = gymnasium.spaces.Box(-1.0, 3.0, (2,))
-    assert idle_bodies.middle(box).tolist() == [1.0, 1.0]
-    assert idle_bodies.middle(gymnasium.spaces.Discrete(3, start=2)) == 2
+    assert idle_action(box).tolist() == [1.0, 1.0]
+    assert idle_action(gymnasium.spaces.Discrete(3, start=2)) == 2

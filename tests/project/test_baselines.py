@@ -463,8 +463,10 @@ def test_a_recurrent_spiking_network_learns_the_order_of_its_inputs(tmp_path):
     x[order == 1, 1, :4] = x[order == 1, 0, 8:] = 1.0
     made = datasets.ArrayDataset(x, order, 2, "made")
     learn = tool.network(
-        lambda _, setting: tool.recurrent_lif(2, 16, 2, setting["tau"], 1.0),
+        lambda _, setting: tool.lif_network(2, 16, 2, setting["tau"], 1.0),
         lambda on, seed: (made, made), epochs=30, batch_size=20, optimizer=tool.fast_readout,
         encode=lambda x, generator: x.permute(2, 0, 1),
     )  # fmt: skip
-    assert learn({"lr": 0.01, "tau": 5.0}, "test", 0, tmp_path).acc > 0.9
+    found = learn({"lr": 0.01, "tau": 5.0}, "test", 0, tmp_path)
+    assert found.acc > 0.9
+    assert found.parameters == (2 + 1 + 16) * 16 + (16 + 1) * 2  # with recurrent synapses

@@ -100,6 +100,7 @@ def test_times_are_shown_by_their_extremes():
     assert extremes([0.84, 3.1, 2.0]) == "0.8 to 3.1"
     assert extremes([700.4, 1709.2]) == "700 to 1,709"
     assert (extremes([12.0]), extremes([])) == ("12.0", "")
+    assert extremes([709.1, 709.3]) == "709"
 
 
 def test_a_row_shows_mean_and_spread():

@@ -32,7 +32,7 @@ from jarvis.networks.nir.units import (
 )
 from jarvis.neurons.driven import DrivenLayer
 from jarvis.neurons.layer import SpikingLayer
-from jarvis.support.checks import check_choice, check_type
+from jarvis.support.checks import check_choice, check_flag
 
 
 def to_nir(
@@ -78,7 +78,7 @@ def to_nir(
     """
     nir = load_nir()
     check_choice("integrator", integrator, INTEGRATORS)
-    check_type("unit_r", unit_r, (bool, np.bool_), "True or False")
+    check_flag("unit_r", unit_r)
     layers = _layers(network)
     neurons = [layer for layer in layers if not isinstance(layer, nn.Linear)]
     dts = {layer.params.dt for layer in neurons}
