@@ -169,6 +169,6 @@ def test_a_draw_is_of_its_seed_and_of_its_folder():
     assert some == tool.drawn(1, 40, "docs") != tool.drawn(2, 40, "docs")
     assert len(some) == 40
     assert all(place.startswith("docs/") for _, place in some)
-    # All sentences: one in a hundred is from demos, so 400 may contain none, after any edit of text.
+    # All sentences, because a small draw may contain none from demos, after any edit of a text
     folders = {place.partition("/")[0] for _, place in tool.drawn(1, 1_000_000)}
     assert {"docs", "jarvis", "notebooks", "demos", "tools"} <= folders
