@@ -18,7 +18,13 @@ from matplotlib.figure import Figure
 
 from jarvis import SURROGATES, SurrogateSpike
 from jarvis.support.downloads import CorruptDataError, MissingDataError
-from jarvis.support.files import FolderInUseError, atomic_path, check_replaceable, locked
+from jarvis.support.files import (
+    FolderInUseError,
+    atomic_path,
+    check_replaceable,
+    check_suffix,
+    locked,
+)
 from jarvis.training import (
     CheckpointError,
     History,
@@ -163,13 +169,14 @@ def path(text: str) -> str:
 def file_of(suffix: str) -> Callable[[str], str]:
     """An argparse type: the name of a file that is written in one format.
 
-    A name with the suffix of another format is refused; a name without a suffix is not.
+    A name with the suffix of another format is refused, as in `jarvis.support.files.check_suffix`.
     """
 
     def checked(text: str) -> str:
-        found = Path(path(text)).suffix
-        if found and found.lower() != suffix:
-            raise argparse.ArgumentTypeError(f"{_shown(text)} does not end in {suffix}")
+        try:
+            check_suffix(path(text), suffix)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{_shown(text)} does not end in {suffix}") from None
         return text
 
     return checked

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from jarvis.control.policy import Policy
-from jarvis.control.statistics import ObservationStatistics
+from jarvis.control.statistics import ObservationStatistics, statistics_of
 from jarvis.kernels import candidate_loops as loops
 from jarvis.kernels.candidates import CandidateProgram, act, program
 from jarvis.kernels.expression import Untraceable, read
 from jarvis.neurons import DrivenLayer
 from jarvis.neurons.definition import Neuron
-from jarvis.support.checks import check_integer, check_type
+from jarvis.support.checks import check_choice, check_integer, check_type
 
-_DTYPES = {"float32": np.float32, "float64": np.float64}
+#: The data types of weights and states in the compiled loop.
+DTYPES = {"float32": np.float32, "float64": np.float64}
 
 
 class Candidates:
@@ -66,9 +67,8 @@ class Candidates:
     def __init__(self, policy: Policy, n: int, dtype: str = "float32") -> None:
         check_type("Candidates: policy", policy, Policy)
         check_integer("Candidates: n", n, at_least=1)
-        if dtype not in _DTYPES:
-            raise ValueError(f"Candidates: dtype={dtype!r} is not one of {', '.join(_DTYPES)}")
-        self.policy, self.n, real = policy, n, _DTYPES[dtype]
+        check_choice("Candidates: dtype", dtype, DTYPES)
+        self.policy, self.n, real = policy, n, DTYPES[dtype]
         made, layer, numbers, lanes, rest = loop_of(policy)
         self._act: Callable[..., int] = act(made, np.dtype(real))
         hidden, forces = policy.hidden, policy.actions
@@ -192,7 +192,8 @@ class Player:
         dtype: "float32" or "float64".
 
     Raises:
-        ValueError: for weights that are not finite or of another number.
+        ValueError: for weights that are not finite or of another number, an unknown data type, or
+            statistics of another number of observations.
 
     Example:
         >>> from jarvis.control.spaces import Actions
@@ -214,10 +215,10 @@ class Player:
         if not np.isfinite(theta).all():
             raise ValueError("Player: theta is not finite")
         self.policy = policy
+        seen = statistics_of("Player: statistics", statistics, policy.n_observations)
         self.candidates = Candidates(policy, 1, dtype)
         self.candidates.theta[0] = theta
-        if statistics is not None:
-            self.candidates.observe(statistics)
+        self.candidates.observe(seen)
 
     def reset(self, seed: int = 0) -> None:
         """Begin an episode."""

@@ -42,6 +42,7 @@ class EvolutionSettings:
 
     Raises:
         ValueError: for a number out of range.
+        TypeError: for a flag that is not True or False.
 
     Source: Mania, Guy & Recht 2018, NeurIPS 31 (augmented random search, V2-t); antithetic pairs
     and ranks are from Salimans et al. 2017, arXiv:1703.03864.
@@ -103,6 +104,7 @@ class EvolutionRun(PolicyRun):
         best: the weights, statistics and mean return of the best evaluation.
         steps_played: number of control steps of training so far.
         updates: number of updates so far.
+        update_seconds: as in `PolicyRun`.
     """
 
     kind = "evolution"

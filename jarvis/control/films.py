@@ -13,7 +13,7 @@ from jarvis.control.environments import Task
 from jarvis.control.requirements import MissingPackageError
 from jarvis.control.trained import Trained, held_out_seeds
 from jarvis.support.checks import check_integer, check_number, check_type
-from jarvis.support.files import atomic_path, check_replaceable
+from jarvis.support.files import atomic_path, check_replaceable, check_suffix
 
 #: Values of MUJOCO_GL with which gymnasium can draw.
 RENDERERS = ("egl", "glfw", "osmesa")
@@ -54,12 +54,16 @@ def film(
     Raises:
         RenderError: if the environment cannot be drawn here.
         OSError: if the file cannot be written.
-        ValueError: for a number out of range.
+        ValueError: for a number out of range, or a path of a file in another format.
+        TypeError: for a policy that is not a `Trained`, or a task that is not a `Task`.
     """
     check_type("film: trained", trained, Trained)
+    if task is not None:
+        check_type("film: task", task, Task)
     check_number("film: seconds", seconds, "s", above=0)
     check_integer("film: fps", fps, at_least=1, at_most=50)
     check_integer("film: width", width, at_least=16, at_most=4096)
+    check_suffix(path, ".gif")
     check_replaceable(Path(path))
     total, frames, times = 0.0, [], []
     for frame, time, reward in _frames(trained, task or trained.task, seconds, fps, seed):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from jarvis.control.rate import Tanh
 from jarvis.control.spaces import Actions
-from jarvis.control.statistics import ObservationStatistics
+from jarvis.control.statistics import ObservationStatistics, statistics_of
 from jarvis.neurons import DrivenLayer, SpikingLayer
 from jarvis.support.checks import (
     check_choice,
@@ -349,7 +349,7 @@ class SpikingPolicy(nn.Module):
             {name: nn.Parameter(torch.tensor(part, dtype=dtype)) for name, part in parts.items()}
         )
         self.layers = nn.ModuleList(policy.layer(backend) for _ in policy.hidden)
-        seen = statistics or ObservationStatistics.empty(policy.n_observations)
+        seen = statistics_of("SpikingPolicy: statistics", statistics, policy.n_observations)
         self.register_buffer("mean", torch.tensor(seen.centre, dtype=dtype))
         self.register_buffer("scale", torch.tensor(seen.scale, dtype=dtype))
         self.register_buffer("_centres", torch.tensor(policy.centres(), dtype=dtype))

@@ -45,6 +45,7 @@ class PPOSettings:
 
     Raises:
         ValueError: for a number out of range.
+        TypeError: for a flag that is not True or False.
 
     Source: Schulman et al. 2017, arXiv:1707.06347; the implementation is that of Raffin et al.
     2021, JMLR 22(268).

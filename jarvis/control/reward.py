@@ -23,7 +23,7 @@ from jarvis.control.wrappers import Finite
 from jarvis.kernels.candidates import learn
 from jarvis.neurons.decay import exp_decay
 from jarvis.stdp import PairSTDP, ThreeFactorSTDP
-from jarvis.support.checks import check_number, check_type
+from jarvis.support.checks import check_integer, check_number, check_type
 from jarvis.training import TrainingError
 
 
@@ -58,6 +58,7 @@ class RewardSettings:
         ValueError: for a value out of range, or an unsupported rule. The rule has to take steps of
             1 ms, count pairs of all spikes, count two spikes in the same step as causal, and have
             hard bounds and no `tau_reward`.
+        TypeError: for a rule that is not a `ThreeFactorSTDP`.
 
     Source: Fremaux, Sprekeler & Gerstner 2013, PLoS Comput. Biol. 9(4):e1003024, for a spiking
     actor that learns from the critic's prediction error.
@@ -94,9 +95,12 @@ def reward_policy(task: Task, *, neuron: str = "escape_lif", group: int = 10, **
         **options: further options of the `Policy`.
 
     Raises:
-        ValueError: for an environment with forces, or a neuron that does not fire.
+        ValueError: for an environment with forces, a neuron that does not fire, or a number of
+            neurons below 1.
+        TypeError: for a task that is not a `Task`.
     """
     check_type("task", task, Task)
+    check_integer("group", group, at_least=1)
     n = task.policy(neuron="linear").actions
     if not n.discrete:
         raise ValueError(f"{task.id} has forces: learning from reward needs choices")
@@ -134,9 +138,15 @@ class RewardLearner:
 
     Attributes:
         synapses: the plastic weights ``[inputs, neurons]``; `begin` sets them.
+
+    Raises:
+        ValueError: for a policy that cannot learn from reward.
+        TypeError: for a policy or settings of another type.
     """
 
     def __init__(self, policy: Policy, settings: RewardSettings) -> None:
+        check_type("policy", policy, Policy)
+        check_type("settings", settings, RewardSettings)
         _check(policy)
         self.policy, self.settings = policy, settings
         made, layer, numbers, lanes, rest = loop_of(policy)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from jarvis.control.candidates import Candidates
+from jarvis.control.candidates import DTYPES, Candidates
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
 from jarvis.control.spaces import Actions, observation_size
-from jarvis.control.statistics import ObservationStatistics
-from jarvis.support.checks import check_integer, check_type
+from jarvis.control.statistics import ObservationStatistics, statistics_of
+from jarvis.support.checks import check_choice, check_flag, check_integer, check_type
 
 #: Number of environments in one process; one call runs the policies of all of them.
 SLOTS = 16
@@ -99,8 +99,10 @@ class Arena:
     ) -> None:
         check_type("Arena: task", task, Task)
         check_type("Arena: policy", policy, Policy)
-        self.task, self.policy, self.training = task, policy, training
+        self.task, self.policy = task, policy
+        self.training = check_flag("Arena: training", training)
         self.slots = check_integer("Arena: slots", slots, at_least=1)
+        check_choice("Arena: dtype", dtype, DTYPES)
         self.dtype = dtype
         self._candidates: Candidates | None = None
         self._envs: list[Any] = []
@@ -154,11 +156,11 @@ class Arena:
                 f"thetas must be [N={total} (as many as seeds), {policy.n_parameters}]; got shape "
                 f"{np.shape(thetas)}"
             )
+        seen = statistics_of("play: statistics", statistics, policy.n_observations)
         found = Episodes.empty(policy, total)
         if not total:
             return found
         candidates, envs = self._ready(total)
-        seen = statistics or ObservationStatistics.empty(policy.n_observations)
         candidates.observe(seen)
         observations, limit = candidates.observations, self._limit or 1 << 62
         discrete, dtype = policy.actions.discrete, np.dtype(policy.actions.dtype)

@@ -65,8 +65,9 @@ class PolicyRun(Run):
         best: the weights, statistics and mean return of the best evaluation.
         steps_played: number of control steps of training so far.
         updates: number of updates so far.
-        update_seconds: processor time of this process in its updates, s, without its first update,
-            which may compile a loop.
+        update_seconds: processor time of the updates, s. It includes the time before a run was
+            resumed. It does not include the first update after each start, which may compile a
+            loop, nor the time of other processes (`workers`, torchrun).
     """
 
     advice = "check the rewards of the environment for NaN"
@@ -282,6 +283,7 @@ class PolicyRun(Run):
             | self.own(),
             "steps_played": self.steps_played,
             "updates": self.updates,
+            "update_seconds": self.update_seconds,
             "sums": list(self._sums),
         }
 
@@ -289,13 +291,15 @@ class PolicyRun(Run):
         loaded = check_state(content.get("weights"), self.state()["weights"], path, "policy")
         played, updates = number(content, "steps_played", path), number(content, "updates", path)
         sums = [float(x) for x in content["sums"]]
-        if len(sums) != 2 or not all(map(math.isfinite, sums)):
-            raise ValueError("its sums are not two numbers")
+        seconds = float(content.get("update_seconds", 0.0))  # older checkpoints have none
+        if len(sums) != 2 or not all(map(math.isfinite, [*sums, seconds])):
+            raise ValueError("its sums are not two numbers, or its update_seconds are not finite")
         self.theta, self.statistics = restored(loaded)
         value = float(loaded["best_return"]) if content["history"]["epochs"] else -math.inf
         self.best = (*restored(loaded, "best_"), value)
         self.load_own(loaded)
         self.steps_played, self.updates, self._sums = played, updates, sums
+        self.update_seconds = seconds
         done = content["history"]["epochs"]
         self.reached = bool(self.target is not None and done and done[-1]["return"] >= self.target)
         return []

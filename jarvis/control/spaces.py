@@ -21,6 +21,7 @@ class Actions:
 
     Raises:
         ValueError: for fewer than one action, or bounds that are not finite or not in order.
+        TypeError: for a number of actions, or of the first one, that is not a number.
 
     Example:
         >>> Actions(2).discrete, Actions(1, low=(-2.0,), high=(2.0,)).discrete

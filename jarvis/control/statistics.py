@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from jarvis.support.checks import check_type
+
 #: An observation with a smaller standard deviation counts as constant and is replaced by 0.
 LEAST = 1e-7
 
@@ -95,3 +97,29 @@ class ObservationStatistics:
     def as_dict(self) -> dict[str, Any]:
         """Plain arrays, for a checkpoint."""
         return {"mean": self.mean, "squares": self.squares, "count": self.count}
+
+
+def statistics_of(
+    name: str, statistics: ObservationStatistics | None, n: int
+) -> ObservationStatistics:
+    """Statistics of n observed quantities: those that are given, or empty ones.
+
+    Args:
+        name: name of the argument in the message.
+        statistics: the given statistics; None for empty ones.
+        n: number of observations.
+
+    Raises:
+        TypeError: for something other than statistics.
+        ValueError: for statistics of another number of observations.
+    """
+    if statistics is None:
+        return ObservationStatistics.empty(n)
+    check_type(name, statistics, ObservationStatistics)
+    for part in ("mean", "squares"):
+        if np.shape(getattr(statistics, part)) != (n,):
+            raise ValueError(
+                f"{name}: {part} must be [n_observations={n}]; got shape "
+                f"{np.shape(getattr(statistics, part))}"
+            )
+    return statistics

@@ -11,7 +11,7 @@ import numpy as np
 
 from jarvis.control.requirements import required
 from jarvis.control.spaces import idle_action, observation_size
-from jarvis.support.checks import check_integer, check_number
+from jarvis.support.checks import check_integer, check_integers, check_number
 
 if TYPE_CHECKING:  # an optional package
     from gymnasium import ObservationWrapper, Wrapper  # type: ignore
@@ -87,8 +87,8 @@ class SensorNoise(ObservationWrapper, RecordConstructorArgs):
         self.std = np.asarray(std, float)
         if self.std.ndim and self.std.shape != shape:
             raise ValueError(
-                f"SensorNoise: std must be one number or {list(shape)}; got shape "
-                f"{list(self.std.shape)}"
+                f"SensorNoise: std must be one number or one per observation, {list(shape)}; got "
+                f"shape {list(self.std.shape)}"
             )
         self.observation_space = _box(np.full(shape, -np.inf), np.full(shape, np.inf), np.float64)
         self._rng = np.random.default_rng()
@@ -140,19 +140,18 @@ class LostSensors(ObservationWrapper, RecordConstructorArgs):
 
     Args:
         env: the environment.
-        indices: indices of the observations that are lost.
+        indices: indices of the observations that are lost, or a single index.
 
     Raises:
         ValueError: for an index that the environment does not have.
     """
 
-    def __init__(self, env: Any, indices: Sequence[int]) -> None:
+    def __init__(self, env: Any, indices: int | Sequence[int]) -> None:
         RecordConstructorArgs.__init__(self, indices=indices)
         super().__init__(env)
         space, n = env.observation_space, observation_size(env.observation_space)
-        self.indices = [
-            check_integer("LostSensors: indices", i, at_least=0, at_most=n - 1) for i in indices
-        ]
+        lost = check_integers("LostSensors: indices", indices, at_least=0, at_most=n - 1)
+        self.indices = list(lost)
         low, high = space.low.copy(), space.high.copy()
         low[self.indices] = high[self.indices] = 0.0
         self.observation_space = _box(low, high, space.dtype)
@@ -169,22 +168,21 @@ class HiddenVelocities(ObservationWrapper, RecordConstructorArgs):
 
     Args:
         env: the environment.
-        indices: indices of the velocities; None to look them up. MuJoCo's environments tell which
-            observations are velocities (of joints, and of centres of mass), and `VELOCITIES`
-            contains those of the classic environments.
+        indices: indices of the velocities, or a single index; None to look them up. MuJoCo's
+            environments tell which observations are velocities (of joints, and of centres of
+            mass), and `VELOCITIES` contains those of the classic environments.
 
     Raises:
         ValueError: if the indices are unknown.
     """
 
-    def __init__(self, env: Any, indices: Sequence[int] | None = None) -> None:
+    def __init__(self, env: Any, indices: int | Sequence[int] | None = None) -> None:
         RecordConstructorArgs.__init__(self, indices=indices)
         super().__init__(env)
         space, n = env.observation_space, observation_size(env.observation_space)
         if indices is None:
             indices = _velocities(env)
-        hidden = {check_integer("HiddenVelocities: indices", i, at_least=0, at_most=n - 1)
-                  for i in indices}  # fmt: skip
+        hidden = check_integers("HiddenVelocities: indices", indices, at_least=0, at_most=n - 1)
         self.kept = [i for i in range(n) if i not in hidden]
         if not self.kept:
             raise ValueError("HiddenVelocities: no observations are left")

@@ -101,6 +101,27 @@ def check_replaceable(target: Path) -> os.stat_result | None:
     return found
 
 
+def check_suffix(target: str | Path, suffix: str) -> None:
+    """Raise a ValueError for the name of a file in another format.
+
+    A name without a suffix is accepted, and so is one whose last dot stands before a digit.
+
+    Args:
+        target: path of the file.
+        suffix: the suffix of the format that will be written, in lower case, with its dot.
+
+    Example:
+        >>> check_suffix("lr0.1", ".png")
+        >>> check_suffix("film.mp4", ".gif")
+        Traceback (most recent call last):
+        ...
+        ValueError: 'film.mp4' does not end in .gif
+    """
+    found = Path(target).suffix
+    if found[1:2].isalpha() and found.lower() != suffix:
+        raise ValueError(f"{str(target)!r} does not end in {suffix}")
+
+
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """A temporary folder in `parent` that is removed at the end; `parent` is created if necessary.

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.encoding.events import Events
-from jarvis.support.checks import check_integer, check_number
+from jarvis.support.checks import check_integer, check_number, check_type
 from jarvis.training import distributed
 from jarvis.training.checkpoints import (
     FORMAT,
@@ -158,6 +158,8 @@ class Run:
         self.epochs = check_integer("epochs", epochs, at_least=1)
         self.batch_size = check_integer("batch_size", batch_size, at_least=1)
         self.seed = check_integer("seed", seed, at_least=-(2**63), at_most=2**63 - 1)
+        if arguments is not None:
+            check_type("arguments", arguments, Mapping)
         self.arguments = dict(arguments or {})
         self.generator = torch.Generator(device).manual_seed(seed)
         self.epoch = self.done = 0
@@ -384,8 +386,8 @@ class Run:
                     f"{path} does not fit this model: {_difference(before.get(name), now[name])}"
                 )
             raise CheckpointError(
-                f"{path} belongs to another run: its {name} was {before.get(name)}, "
-                f"here it is {now.get(name)}"
+                f"{path} belongs to another run: its {name} was {_set(before.get(name))}, "
+                f"here it is {_set(now.get(name))}"
             )
 
     def set_random(self) -> None:
@@ -415,6 +417,10 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{name}"] = value
     return found
+
+
+def _set(value: object) -> object:
+    return "not set" if value is None else value
 
 
 def _history(content: dict[str, Any], path: Path) -> History:

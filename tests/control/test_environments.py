@@ -14,8 +14,11 @@ from jarvis.control import (
     HiddenVelocities,
     LostSensors,
     MissingPackageError,
+    ObservationStatistics,
+    Player,
     Policy,
     SensorNoise,
+    SpikingPolicy,
     Task,
     task,
 )
@@ -25,6 +28,7 @@ pytestmark = pytest.mark.control
 
 POLE = task("CartPole-v1")
 PENDULUM = task("Pendulum-v1")
+BRAIN = Policy(4, Actions(2), hidden=(4,))
 
 
 def rollout(env, actions, seed=0):
@@ -84,6 +88,9 @@ def test_delayed_actions_come_late():
 
 def test_lost_sensors_are_0_and_hidden_velocities_are_gone():
     clean = rollout(POLE.make(), ACTIONS)
+    one = rollout(LostSensors(POLE.make(), 3), ACTIONS)
+    assert (one == rollout(LostSensors(POLE.make(), [3]), ACTIONS)).all()
+    assert HiddenVelocities(POLE.make(), 1).kept == [0, 2, 3]
     lost = rollout(LostSensors(POLE.make(), [0, 3]), ACTIONS)
     assert (lost[:, [0, 3]] == 0).all()
     assert (lost[:, [1, 2]] == clean[:, [1, 2]]).all()
@@ -129,9 +136,19 @@ def test_masses_change():
         (lambda: task("Acrobot-v1", mass=2.0).make(), "the masses of AcrobotEnv are not known"),
         (lambda: HiddenVelocities(POLE.make(), range(4)), "no observations are left"),
         (lambda: SensorNoise(POLE.make(), float("nan")), "std=nan"),
-        (lambda: SensorNoise(POLE.make(), [1.0, 2.0]), r"std must be one number or \[4\]; got"),
+        (
+            lambda: SensorNoise(POLE.make(), [1.0, 2.0]),
+            r"std must be one number or one per observation, \[4\]; got",
+        ),
         (lambda: task("Taxi-v4").policy(), "are not a Box with one axis|NoSuch|Taxi"),
         (lambda: Arena(POLE, POLE.policy(), slots=0), "slots=0"),
+        (lambda: Arena(POLE, POLE.policy(), dtype="no"), "dtype='no' is not one of float32, fl"),
+        (lambda: Player(BRAIN, BRAIN.initial(), dtype=8), "dtype=8 is not one of"),
+        (
+            lambda: Player(BRAIN, BRAIN.initial(), ObservationStatistics.empty(3)),
+            r"statistics: mean must be \[n_observations=4\]",
+        ),
+        (lambda: LostSensors(POLE.make(), 4), "indices=4 must be"),
         (lambda: play(POLE, Policy(1, Actions(2))), "CartPole-v1 has 4 observations, the policy 1"),
         (lambda: play(POLE, Policy(4, Actions(3))), "has 2 choices, the policy 3 choices"),
         (lambda: play(POLE, Policy(4, Actions(2, (0, 0), (1, 1)))), "the policy 2 forces"),
@@ -157,6 +174,14 @@ def test_bad_input_is_named_in_one_line(call, message):
         (lambda: Actions(2, start="a"), "start must be an integer, not 'a'"),
         (lambda: POLE.changed(hide_velocities="no"), "hide_velocities must be True or False"),
         (lambda: Arena("CartPole-v1", POLE.policy()), "Arena: task must be a Task"),
+        (lambda: Arena(POLE, POLE.policy(), training="no"), "training must be True or False"),
+        (lambda: SpikingPolicy(BRAIN, statistics=3), "statistics must be an Observation.*not 3"),
+        (lambda: Player(BRAIN, BRAIN.initial(), 3), "statistics must be an Observation.*not 3"),
+        (
+            lambda: Arena(POLE, BRAIN).play(BRAIN.initial()[None], [0], "no"),
+            "statistics must be an Observation.*not 'no'",
+        ),
+        (lambda: LostSensors(POLE.make(), "a"), "indices must be an integer .*not 'a'"),
         (lambda: Crew(POLE, None), "Crew: policy must be a Policy, not None"),
     ],
 )

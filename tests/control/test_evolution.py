@@ -199,6 +199,7 @@ def test_a_return_that_is_not_finite_stops_the_run(monkeypatch):
         (lambda: run(None, 1, seed=-1), "seed=-1"),
         (lambda: run(None, 100).trained().evaluate(0), "episodes=0"),
         (lambda: run(None, 100).trained().without(1.5), "share=1.5"),
+        (lambda: film(run(None, 1).trained(), "x.mp4"), "'x.mp4' does not end in .gif"),
     ],
 )
 def test_bad_values_are_named(call, message):
@@ -220,6 +221,14 @@ def test_bad_values_are_named(call, message):
         ),
         (lambda: EvolutionSettings(ranked="no"), "ranked must be True or False"),
         (lambda: film(None, "x.gif"), "film: trained must be a Trained, not None"),
+        (
+            lambda: film(run(None, 1).trained(), "x.gif", task="Hopper"),
+            "film: task must be a Task, not 'Hopper'",
+        ),
+        (
+            lambda: EvolutionRun(POLE, POLE.policy(hidden=(4,)), arguments=3),
+            "arguments must be a Mapping, not 3",
+        ),
     ],
 )
 def test_wrong_types_are_named(call, message):
@@ -247,6 +256,13 @@ def test_the_first_update_does_not_count_for_the_speed():
         made.learn(index)
         assert made._speed[0] == made.steps_played - first[0]
         assert made.update_seconds > 0.0
+
+
+def test_the_time_of_updates_survives_a_restart(tmp_path):
+    before = run(tmp_path, 400).update_seconds
+    assert load_checkpoint(tmp_path)["update_seconds"] == before > 0.0
+    assert run(tmp_path, 401, tmp_path).update_seconds == before  # a first update does not count
+    assert run(tmp_path, 2000, tmp_path).update_seconds > before
 
 
 @pytest.mark.parametrize("value", ["glx", "disable", "EGL", ""])

@@ -142,6 +142,10 @@ def test_only_synapses_from_encoders_change():
     [
         (lambda: reward_policy(task("Pendulum-v1")), "Pendulum-v1 has forces"),
         (lambda: reward_policy(POLE, neuron="tanh"), "tanh does not fire"),
+        (lambda: reward_policy(POLE, group="a"), "group must be an integer .*not 'a'"),
+        (lambda: reward_policy(POLE, group=0), "group=0 must be an integer of at least 1"),
+        (lambda: RewardLearner(None, RewardSettings()), "policy must be a Policy, not None"),
+        (lambda: RewardLearner(reward_policy(POLE), None), "settings must be a RewardSettings"),
         (lambda: RewardRun(POLE, POLE.policy()), "code='normalised' must be 'population'"),
         (lambda: RewardRun(POLE, reward_policy(POLE, hidden=(5,))), "hidden|cannot form"),
         (lambda: reward_policy(POLE, persistent=False), "persistent=False must be True"),
