@@ -88,12 +88,27 @@ class Setting:
 
 PLACED = "--net 3 --possigma 50"
 FREE = "--net inf --delaymu 100 --delaysigma 50"
+#: Trials of the network without delays, as the recipe was chosen for networks with delays.
+WITHOUT = {
+    "10": ("time constants 10 and 5 ms", "--tau 10 --tau_syn 5"),
+    "40": ("time constants 40 and 20 ms", "--tau 40 --tau_syn 20"),
+    "100": ("time constants 100 and 50 ms", "--tau 100 --tau_syn 50"),
+    "membrane": ("membranes of 100 ms", "--tau 100"),
+    "synapse": ("synapses of 50 ms", "--tau_syn 50"),
+    "slower": ("a third of the learning rate", "--lr 3e-4"),
+    "faster": ("three times the learning rate", "--lr 3e-3"),
+    "kept": ("no dropout", "--dropout 0"),
+}
 SETTINGS = {
     "core_none": Setting("core", "no delays", "--net 0", (None,)),
     "core_free": Setting("core", "free delays", FREE, (0, 10)),
     "core_placed": Setting("core", "3-D positions", PLACED, (0, 10)),
     # these and all further settings are measured on held-out speakers
     "none": Setting("scale", "no delays", "--net 0", (None,)),
+    **{
+        f"none_{name}": Setting("tuning", f"no delays, {title}", f"--net 0 {options}", (None,))
+        for name, (title, options) in WITHOUT.items()
+    },
     "placed": Setting("scale", "3-D positions, s.d. 50 ms", PLACED, (0, 10, 100)),
     "free": Setting("free", "free delays, 100 ± 50 ms", FREE, (0, 10, 100)),
     "placed_narrow": Setting("start", "3-D, s.d. 10 ms", "--net 3 --possigma 10", (0, 10)),

@@ -61,6 +61,12 @@ STEPS: dict[str, tuple[str, str]] = {
     "adaptive": ("equalised, adaptive thresholds", f"{_SHORT} --adaptation 0.3 --tau-adapt 100"),
     "strong": ("equalised, adaptation of 1", f"{_SHORT} --adaptation 1 --tau-adapt 100"),
 }
+#: Without delays, neurons need a memory of their own: their time constants are tried, too.
+for _tau in (10, 30, 100, 300):
+    STEPS[f"none_{_tau}"] = (
+        f"no delays, membranes of {_tau} ms",
+        f"{_SHORT} --adaptation 0.3 --tau-adapt 100 --delays none --tau {_tau}",
+    )
 
 
 def read(name: str) -> dict | None:
