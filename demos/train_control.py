@@ -288,6 +288,7 @@ def _train(args) -> None:
         raise cli.UsageError(f"--workers {args.workers}: this machine can serve at most {most}")
     with cli.usage():
         world = make_task(args)
+        args.env = world.id  # with its version
         policy = make_policy(args, world)
     args.hidden, args.tau_trace = args.hidden or HIDDEN, args.tau_trace or TAU_TRACE
     budget = args.budget_steps or BUDGETS.get(args.env, BUDGET)

@@ -30,6 +30,7 @@ from jarvis.classroom.comparison import improvement, interquartile_mean
 from jarvis.control import (
     EvolutionRun,
     EvolutionSettings,
+    MissingPackageError,
     Policy,
     PPORun,
     PPOSettings,
@@ -152,7 +153,7 @@ PARTS: dict[str, Part] = {
         sizes_of="blind", target=475.0,
     ),
     "pole_ppo": Part(
-        "CartPole, PPO", task("CartPole-v1"), ALL[1:], 40_960, "ppo", seeds=5, searched=1,
+        "CartPole, PPO", task("CartPole-v1"), ALL[1:], 40_960, "ppo", searched=1,
         every=1, changes=POLE, target=475.0,
     ),
     "pole_rstdp": Part(
@@ -533,6 +534,8 @@ def main(argv: list[str] | None = None) -> None:
                             study.make(name, neuron, args.seeds)
             except FolderInUseError as error:
                 parser.error(str(error.strerror))
+            except MissingPackageError as error:
+                parser.error(str(error))
     print(tables(study))
     if args.what == "write":
         write_between(PAGE, START, END, tables(study))

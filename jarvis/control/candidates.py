@@ -14,7 +14,7 @@ from jarvis.kernels.candidates import CandidateProgram, act, program
 from jarvis.kernels.expression import Untraceable, read
 from jarvis.neurons import DrivenLayer
 from jarvis.neurons.definition import Neuron
-from jarvis.support.checks import check_choice, check_integer, check_type
+from jarvis.support.checks import check_choice, check_integer, check_integers, check_type
 
 #: The data types of weights and states in the compiled loop.
 DTYPES = {"float32": np.float32, "float64": np.float64}
@@ -127,7 +127,13 @@ class Candidates:
         self.reset()
 
     def observe(self, statistics: ObservationStatistics) -> None:
-        """Use these statistics to normalise observations from now on."""
+        """Use these statistics to normalise observations from now on.
+
+        Raises:
+            TypeError: for something other than statistics.
+            ValueError: for statistics of another number of observations.
+        """
+        statistics = statistics_of("statistics", statistics, self.policy.n_observations)
         self._parts["mean"][:] = statistics.centre
         self._parts["scale"][:] = statistics.scale
 
@@ -137,7 +143,11 @@ class Candidates:
         Args:
             which: index of the candidate, or a slice of several.
             seed: seed of the random numbers of noisy neurons, from 0 to 2**53.
+
+        Raises:
+            ValueError: for a seed out of range.
         """
+        check_integer("seed", seed, at_least=0, at_most=1 << 53)
         self._state[which] = self._rest
         for part in (self.counts, self.sums, self.squares, self.fired):
             part[which] = 0.0
@@ -151,11 +161,13 @@ class Candidates:
 
         Raises:
             ValueError: for an index that is out of range or occurs twice.
+            TypeError: for an index that is not a number.
         """
-        if len(set(live)) != len(live) or not all(0 <= one < self.n for one in live):
-            raise ValueError(f"choose: live={list(live)} must be different indices below {self.n}")
-        self._whole[0] = len(live)
-        self._live[: len(live)] = live
+        which = check_integers("choose: live", live, at_least=0, at_most=self.n - 1)
+        if len(set(which)) != len(which):
+            raise ValueError(f"choose: live={list(which)} must be different indices")
+        self._whole[0] = len(which)
+        self._live[: len(which)] = which
 
     def act(self) -> None:
         """Run one control step: compute `outputs` and `actions` from `observations`.

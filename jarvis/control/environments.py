@@ -170,14 +170,19 @@ def task(id: str, **changes: Any) -> Task:
     """The task of this name from `TASKS`, or a task with the environment's own options.
 
     Args:
-        id: gymnasium's name of an environment.
+        id: gymnasium's name of an environment. Without a version, it is the version in `TASKS`.
         **changes: fields of the `Task` to change.
 
     Example:
         >>> task("Ant-v5", delay=2).training_steps
         300
+        >>> task("Ant").id
+        'Ant-v5'
     """
-    return TASKS.get(id, Task(id)).changed(**changes)
+    for known in TASKS.values():
+        if id in (known.id, known.id.rpartition("-v")[0]):
+            return known.changed(**changes)
+    return Task(id, **changes)
 
 
 def _make(id: str, options: Mapping[str, Any]) -> Any:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from jarvis.control.rate import Tanh
 from jarvis.control.spaces import Actions
 from jarvis.control.statistics import ObservationStatistics, statistics_of
+from jarvis.kernels.candidates import NOISE
 from jarvis.neurons import DrivenLayer, SpikingLayer
 from jarvis.support.checks import (
     check_choice,
@@ -96,8 +97,8 @@ class Policy:
             rest to its threshold within 1 ms.
         clip: largest magnitude of a normalised observation.
         persistent: whether the state is kept from one control step to the next.
-        values: parameters of the neuron that differ from those of `jarvis.zoo`. A sequence gives
-            each neuron its own value; this requires a single hidden layer.
+        values: parameters of the neuron that differ from those of `jarvis.zoo`. A sequence, an
+            array or a tensor gives each neuron its own value; this requires a single hidden layer.
 
     Raises:
         ValueError: for a value out of range or an unknown name; the message names it.
@@ -149,19 +150,35 @@ class Policy:
             raise ValueError("Policy: tau_trace=() has no time constant")
         taus = tuple(check_number("Policy: tau_trace", tau, "ms", above=0) for tau in taus)
         object.__setattr__(self, "tau_trace", taus if taus[1:] else next(iter(taus)))
+        if len(taus) > (n_read := sizes[-1] if sizes else self.n_inputs):
+            raise ValueError(
+                f"Policy: tau_trace has {len(taus)} time constants for {n_read} traces"
+            )
         check_number("Policy: drive", self.drive, above=0)
         check_number("Policy: clip", self.clip, above=0)
         if self.neuron == "linear" and (self.values or self.recurrent):
             raise ValueError("Policy: a linear policy has no neurons for `values` or `recurrent`")
-        for name, value in self.values.items():
-            several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
-            if several and (len(sizes) != 1 or len(value) != sizes[0]):
-                raise ValueError(
-                    f"Policy: values[{name!r}] of length {len(value)} needs one hidden layer "
-                    f"of that size, not {list(sizes)}"
-                )
+        plain = {name: self._plain(name, value) for name, value in self.values.items()}
+        object.__setattr__(self, "values", plain)
         if sizes:
             self.layer()  # raises for invalid values of the neuron
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """A parameter of the neuron: as it is, or, for several values, as a tuple of floats."""
+        if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray | Tensor):
+            return value
+        try:
+            each = np.asarray(value, float)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"Policy: values[{name!r}] must be numbers, not {value!r}") from error
+        if not each.ndim:
+            return float(each)
+        if len(self.hidden) != 1 or each.shape != self.hidden:
+            raise ValueError(
+                f"Policy: values[{name!r}] of shape {list(each.shape)} needs one hidden layer of "
+                f"that size, not {list(self.hidden)}"
+            )
+        return tuple(each.tolist())
 
     # -- sizes and weights
 
@@ -199,11 +216,13 @@ class Policy:
 
         Raises:
             ValueError: for a vector of another length.
+            TypeError: for something other than an array of numpy.
         """
-        if theta.shape != (self.n_parameters,):
+        if np.shape(theta) != (self.n_parameters,):
             raise ValueError(
-                f"theta must be [n_parameters={self.n_parameters}]; got shape {theta.shape}"
+                f"theta must be [n_parameters={self.n_parameters}]; got shape {np.shape(theta)}"
             )
+        check_type("theta", theta, np.ndarray, "an array")
         return {name: theta[part].reshape(shape) for name, shape, part in self.blocks()}
 
     def initial(self, seed: int = 0) -> np.ndarray:
@@ -234,7 +253,7 @@ class Policy:
         """A layer of the policy's neurons, without synapses."""
         values: dict[str, Any] = {
             name: torch.as_tensor(value, dtype=torch.get_default_dtype())
-            if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+            if isinstance(value, tuple)
             else value
             for name, value in self.values.items()
         }
@@ -246,6 +265,15 @@ class Policy:
     def fires(self) -> bool:
         """Whether the output of the neurons consists of spikes."""
         return bool(self.hidden) and self.layer().fires
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the neurons draw random numbers."""
+        if not self.hidden:
+            return False
+        driven = self.layer()
+        inputs = driven.layer.neuron.inputs if driven.inputs is None else None
+        return inputs is not None and NOISE in inputs._fields
 
     def centres(self) -> np.ndarray:
         """The centres of the receptive fields of the encoders of an observation ``[per_input]``."""

@@ -121,7 +121,8 @@ class PPORun(PolicyRun):
 
     Raises:
         MissingPackageError: if stable-baselines3 is not installed.
-        ValueError: for a value out of range, or a policy that is persistent or has no neurons.
+        ValueError: for a value out of range, or a policy that is persistent, noisy or has no
+            neurons.
     """
 
     kind = "ppo"
@@ -146,6 +147,11 @@ class PPORun(PolicyRun):
             raise ValueError(
                 "policy: PPO needs persistent=False (it learns from control steps in a random "
                 "order), and hidden neurons"
+            )
+        if policy.noisy:
+            raise ValueError(
+                f"policy: PPO compares probabilities of the same action before and after a step of "
+                f"learning, and the random spikes of {policy.neuron} would change them as well"
             )
         self.settings = settings or PPOSettings()
         super().__init__(

@@ -193,8 +193,9 @@ class RewardLearner:
             the choice.
 
         Raises:
-            ValueError: for another number of activities.
+            ValueError: for another number of activities, or a reward that is not finite.
         """
+        check_number("act: reward", reward)
         if np.shape(activities) != (self.policy.n_inputs,):
             raise ValueError(
                 f"act: activities must be [inputs={self.policy.n_inputs}]; "
@@ -209,7 +210,12 @@ class RewardLearner:
         return self.policy.actions.start + int(groups.argmax())
 
     def end(self, reward: float) -> None:
-        """End the episode with a final reward, in a step without spikes."""
+        """End the episode with a final reward, in a step without spikes.
+
+        Raises:
+            ValueError: for a reward that is not finite.
+        """
+        check_number("end: reward", reward)
         pair = self.settings.rule.pair
         self._eligibility *= self._decay
         changed = self.synapses + reward * self._eligibility
@@ -336,9 +342,9 @@ class RewardRun(PolicyRun):
             z = options.discount * options.decay * z + now
             self.critic = self.critic + options.critic_rate * delta * z
             now = after
-            if ended or cut:
+            if ended or cut or not np.isfinite(delta):
                 break
-        if not np.isfinite(total) or not np.isfinite(self.critic).all():
+        if not np.isfinite([total, delta]).all() or not np.isfinite(self.critic).all():
             raise TrainingError(
                 f"the return or the critic is not finite in episode {self.updates + 1}: "
                 f"{self.advice}, or lower critic_rate"

@@ -146,11 +146,12 @@ class Arena:
             `Episodes`, in the order of the rows.
 
         Raises:
-            ValueError: for weights of a wrong shape, a wrong number of seeds, or a policy of
-                another number of observations or other actions than the environment.
+            ValueError: for weights of a wrong shape, a wrong number of seeds, a negative seed, or a
+                policy of another number of observations or other actions than the environment.
             FloatingPointError: if an observation or a policy's output is not finite.
         """
         policy, total = self.policy, len(seeds)
+        seeds = [check_integer("play: seeds", seed, at_least=0) for seed in seeds]
         if np.shape(thetas) != (total, policy.n_parameters):
             raise ValueError(
                 f"thetas must be [N={total} (as many as seeds), {policy.n_parameters}]; got shape "
@@ -172,7 +173,7 @@ class Arena:
             row = next(upcoming, None)
             if row is None:
                 return False
-            seed = int(seeds[row])
+            seed = seeds[row]
             candidates.theta[slot] = thetas[row]
             candidates.reset(slot, seed)
             observations[slot] = envs[slot].reset(seed=seed)[0]

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from jarvis.support.checks import check_integer
+from jarvis.support.checks import check_choice, check_integer
+
+#: The data types that forces can have.
+DTYPES = ("float16", "float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Actions:
         check_integer("Actions: start", self.start)
         if (self.low is None) != (self.high is None):
             raise ValueError("Actions: give both low and high, or neither")
+        check_choice("Actions: dtype", self.dtype, DTYPES)
         if self.low is None or self.high is None:
             return
         low, high = np.asarray(self.low, float), np.asarray(self.high, float)

@@ -60,8 +60,13 @@ class ObservationStatistics:
         """Add observations ``[N, n]``.
 
         Raises:
+            ValueError: for observations of another number of quantities.
             FloatingPointError: for observations that are not finite; the statistics are unchanged.
         """
+        if np.ndim(observations) != 2 or np.shape(observations)[1] != len(self.mean):
+            raise ValueError(
+                f"observations must be [N, n={len(self.mean)}]; got shape {np.shape(observations)}"
+            )
         if len(observations):
             apart = np.asarray(observations, float) - self.centre
             self.combine(len(apart), apart.sum(0), (apart * apart).sum(0), self.centre)

@@ -72,6 +72,7 @@ class Trained:
             ValueError: for a share outside [0, 1].
         """
         check_number("without: share", share, at_least=0, at_most=1)
+        check_integer("without: seed", seed, at_least=0)
         rng, theta = np.random.default_rng((seed, 5)), self.theta.copy()
         parts = self.policy.unpacked(theta)
         for k, n in enumerate(self.policy.hidden):

@@ -114,13 +114,15 @@ class ActionDelay(Wrapper, RecordConstructorArgs):
             the range, or the first choice.
 
     Raises:
-        ValueError: for a negative delay.
+        ValueError: for a negative delay, or a first action that the environment does not have.
     """
 
     def __init__(self, env: Any, steps: int = 1, first: Any = None) -> None:
         RecordConstructorArgs.__init__(self, steps=steps, first=first)
         super().__init__(env)
         self.steps = check_integer("ActionDelay: steps", steps, at_least=0, at_most=10_000)
+        if first is not None and not env.action_space.contains(first):
+            raise ValueError(f"ActionDelay: first={first!r} is not an action in {env.action_space}")
         self.first = idle_action(env.action_space) if first is None else first
         self._waiting: deque[Any] = deque()
 

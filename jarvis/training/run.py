@@ -56,7 +56,7 @@ Schedule = Callable[[int, int], float]
 #: and output folder. All other arguments have to be the same.
 MAY_CHANGE = (
     "epochs", "nepochs", "lr", "delay_lr", "warmup", "decay_steps", "device", "output", "plot",
-    "budget_steps", "target", "workers", "video",
+    "budget_steps", "target", "workers", "video", "test_episodes",
 )  # fmt: skip
 
 
@@ -379,7 +379,7 @@ class Run:
         for name in before | now:
             # Values are compared as JSON, because a tuple that was saved is read back as a list.
             was, here = json.dumps(before.get(name)), json.dumps(now.get(name))
-            if was == here:
+            if was == here or name in MAY_CHANGE:
                 continue
             if name == "model":
                 raise CheckpointError(

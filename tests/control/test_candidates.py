@@ -247,7 +247,9 @@ def test_what_is_not_finite_is_refused():
         with pytest.raises(ValueError, match=r"observation must be \[n_observations=3\]"):
             Player(policy, np.zeros(policy.n_parameters)).act(observation)
     for live in ([2], [-1], [0, 0]):
-        with pytest.raises(ValueError, match="must be different indices below 2"):
+        with pytest.raises(
+            ValueError, match=r"live=-?\d must be an integer from 0 to 1|must be different indices"
+        ):
             candidates.choose(live)
     seen = statistics(policy)
     before = seen.mean.copy()

@@ -9,6 +9,7 @@ from jarvis.control import (
     ActionDelay,
     Actions,
     Arena,
+    Candidates,
     ChangedMass,
     Crew,
     HiddenVelocities,
@@ -29,6 +30,12 @@ pytestmark = pytest.mark.control
 POLE = task("CartPole-v1")
 PENDULUM = task("Pendulum-v1")
 BRAIN = Policy(4, Actions(2), hidden=(4,))
+
+
+def test_a_name_without_a_version_is_that_of_a_task():
+    assert task("Ant", delay=1) == task("Ant-v5", delay=1)
+    assert task("Ant-v4") == Task("Ant-v4")
+    assert task("Ant-") == Task("Ant-")
 
 
 def rollout(env, actions, seed=0):
@@ -149,6 +156,17 @@ def test_masses_change():
             r"statistics: mean must be \[n_observations=4\]",
         ),
         (lambda: LostSensors(POLE.make(), 4), "indices=4 must be"),
+        (lambda: ActionDelay(POLE.make(), first=7), "first=7 is not an action in Discrete"),
+        (lambda: POLE.policy(hidden=(1,), tau_trace=(3.0, 30.0)), "2 time constants for 1 traces"),
+        (lambda: Actions(1, (0.0,), (1.0,), dtype="banana"), "dtype='banana' is not one of"),
+        (lambda: Candidates(BRAIN, 2).choose([0, 2]), "live=2 must be an integer from 0 to 1"),
+        (lambda: Candidates(BRAIN, 2).choose([0, 0]), "must be different indices"),
+        (lambda: Candidates(BRAIN, 2).choose([0.9]), "live=0.9 must be an integer"),
+        (lambda: Candidates(BRAIN, 2).observe(ObservationStatistics.empty(1)), "mean must be"),
+        (lambda: Player(BRAIN, BRAIN.initial()).reset(-1), "seed=-1"),
+        (lambda: ObservationStatistics.empty(4).add(np.ones((3, 1))), "observations must be"),
+        (lambda: Arena(POLE, BRAIN).play(BRAIN.initial()[None], [1.5]), "seeds=1.5 must be"),
+        (lambda: Arena(POLE, BRAIN).play(BRAIN.initial()[None], [-1]), "seeds=-1 must be"),
         (lambda: play(POLE, Policy(1, Actions(2))), "CartPole-v1 has 4 observations, the policy 1"),
         (lambda: play(POLE, Policy(4, Actions(3))), "has 2 choices, the policy 3 choices"),
         (lambda: play(POLE, Policy(4, Actions(2, (0, 0), (1, 1)))), "the policy 2 forces"),

@@ -199,6 +199,7 @@ def test_a_return_that_is_not_finite_stops_the_run(monkeypatch):
         (lambda: run(None, 1, seed=-1), "seed=-1"),
         (lambda: run(None, 100).trained().evaluate(0), "episodes=0"),
         (lambda: run(None, 100).trained().without(1.5), "share=1.5"),
+        (lambda: run(None, 100).trained().without(0.5, -1), "seed=-1"),
         (lambda: film(run(None, 1).trained(), "x.mp4"), "'x.mp4' does not end in .gif"),
     ],
 )

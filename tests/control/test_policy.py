@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from jarvis.control import Actions, ObservationStatistics, Policy, SpikingPolicy
+from jarvis.control.policy import kinds
 
 FORCES = Actions(2, (-1.0, -2.0), (1.0, 1.0))
 
@@ -82,7 +83,7 @@ def test_operations_are_counted():
         (dict(clip=0.0), "clip=0.0"),
         (dict(per_input=1), "per_input=1"),
         (dict(values={"tau": -3.0}), "tau=-3.0 ms must be positive"),
-        (dict(values={"tau": [1.0, 2.0]}), r"values\['tau'\] of length 2 needs one hidden layer"),
+        (dict(values={"tau": [1.0, 2.0]}), r"values\['tau'\] of shape \[2\] needs one hidden"),
         (dict(neuron="linear", recurrent=True), "a linear policy has no neurons"),
     ],
 )
@@ -95,6 +96,10 @@ def test_bad_values_are_named(values, message):
 def test_bad_types_are_named():
     with pytest.raises(TypeError, match="speed"):
         Policy(3, FORCES, values={"speed": 1.0})
+    with pytest.raises(TypeError, match=r"values\['tau'\] must be numbers, not \['a', 'b'\]"):
+        Policy(3, FORCES, hidden=(2,), values={"tau": ["a", "b"]})
+    with pytest.raises(TypeError, match=r"theta must be an array, not \[0.0, "):
+        Policy(3, FORCES, hidden=(1,)).unpacked([0.0] * 8)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"Policy: values must be a Mapping, not \[1\]"):
         Policy(3, FORCES, values=[1])  # type: ignore[arg-type]
     for name in ("recurrent", "persistent"):
@@ -112,6 +117,24 @@ def test_bad_types_are_named():
         Actions(1, low=(-np.inf,), high=(np.inf,))
     with pytest.raises(ValueError, match=r"low and high must be \[n=2\]"):
         Actions(2, low=(0.0,), high=(1.0,))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
+def test_values_of_each_neuron_come_in_any_form(kind):
+    policy = Policy(3, FORCES, hidden=(3,), values={"tau": kind([5.0, 10.0, 20.0])})
+    assert policy == Policy(3, FORCES, hidden=(3,), values={"tau": (5.0, 10.0, 20.0)})
+    assert Policy(3, FORCES, values={"tau": kind(5.0)} if kind not in (list, tuple) else {}).hidden
+    for wrong in ([5.0, 10.0], [[5.0, 10.0, 20.0]], [[1.0, 2.0, 3.0]] * 3):
+        with pytest.raises(ValueError, match=r"values\['tau'\] of shape .* needs one hidden layer"):
+            Policy(3, FORCES, hidden=(3,), values={"tau": kind(wrong)})
+    with pytest.raises(ValueError, match="needs one hidden layer of that size, not"):
+        Policy(3, FORCES, hidden=(3, 3), values={"tau": kind([5.0, 10.0, 20.0])})
+
+
+def test_which_policies_are_noisy():
+    noisy = {kind: Policy(3, FORCES, neuron=kind, hidden=(2,)).noisy for kind in kinds()}
+    assert noisy.pop("escape_lif")
+    assert not any(noisy.values())
 
 
 def test_statistics_are_those_of_all_observations_however_they_come():

@@ -95,6 +95,10 @@ def test_one_layer_of_the_critic_may_be_a_number():
     [
         (lambda: made(1, policy=POLE.policy(hidden=(4,))), "PPO needs persistent=False"),
         (lambda: made(1, policy=POLE.policy(neuron="linear", persistent=False)), "hidden neurons"),
+        (
+            lambda: made(1, policy=POLE.policy(neuron="escape_lif", persistent=False)),
+            "the random spikes of escape_lif would change them",
+        ),
         (lambda: PPOSettings(n_envs=0), "n_envs=0"),
         (lambda: PPOSettings(n_steps=1), "n_steps=1"),
         (lambda: PPOSettings(batch_size=1), "batch_size=1"),

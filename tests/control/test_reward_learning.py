@@ -144,6 +144,14 @@ def test_only_synapses_from_encoders_change():
         (lambda: reward_policy(POLE, neuron="tanh"), "tanh does not fire"),
         (lambda: reward_policy(POLE, group="a"), "group must be an integer .*not 'a'"),
         (lambda: reward_policy(POLE, group=0), "group=0 must be an integer of at least 1"),
+        (
+            lambda: RewardLearner(reward_policy(POLE), RewardSettings()).act(np.zeros(40), np.nan),
+            "reward=nan must be finite",
+        ),
+        (
+            lambda: RewardLearner(reward_policy(POLE), RewardSettings()).end(np.inf),
+            "reward=inf must be finite",
+        ),
         (lambda: RewardLearner(None, RewardSettings()), "policy must be a Policy, not None"),
         (lambda: RewardLearner(reward_policy(POLE), None), "settings must be a RewardSettings"),
         (lambda: RewardRun(POLE, POLE.policy()), "code='normalised' must be 'population'"),

@@ -155,6 +155,7 @@ def test_every_option_of_the_network_reaches_it():
         (["--readout", "rate", "--tau-trace", "3"], "--tau-trace: --readout rate has no trace"),
         (["--learner", "rstdp", "--tau", "3"], "--tau: --learner rstdp has no such option"),
         (["--learner", "ppo"], "--directions: --learner ppo has no such option"),
+        (["--learner", "ppo", "--neuron", "escape_lif"], "spikes of escape_lif|--directions"),
         (["--budget", "3"], "unrecognized|--budget"),
     ],
 )  # fmt: skip
