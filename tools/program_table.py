@@ -78,6 +78,7 @@ def body(task: str, options: str, seeds: tuple[int, ...] = THREE) -> Row:
 
 
 BLIND = "--hide-velocities"
+TRACES = "--steps-per-action 20 --tau-trace 10 50 --budget-steps 1500000"
 CHEETAH, ANT = "--env HalfCheetah-v5", "--env Ant-v5 --every 20 --budget-steps 3000000"
 TABLES: dict[str, dict[str, Row]] = {
     "gradients": {
@@ -147,17 +148,22 @@ TABLES: dict[str, dict[str, Row]] = {
         "pole": body("CartPole, until 495 is reached", "--target 495", FIVE),
         "blind": body(
             "CartPole without velocities, two traces in the read-out, until 495 is reached",
-            f"{BLIND} --steps-per-action 20 --tau-trace 10 50 --budget-steps 1500000 --target 495",
+            f"{BLIND} {TRACES} --target 495",
             FIVE,
         ),
         "blind_linear": body(
-            "the same without traces, linear, 500,000 steps",
-            f"{BLIND} --neuron linear --budget-steps 500000",
+            "the same without traces, linear, 1,500,000 steps",
+            f"{BLIND} --neuron linear --budget-steps 1500000",
             FIVE,
         ),
         "blind_tanh": body(
-            "the same without traces, tanh units, 500,000 steps",
-            f"{BLIND} --neuron tanh --budget-steps 500000",
+            "the same without traces, tanh units, 1,500,000 steps",
+            f"{BLIND} --neuron tanh --budget-steps 1500000",
+            FIVE,
+        ),
+        "blind_tanh_traces": body(
+            "the same with the two traces, tanh units, until 495 is reached",
+            f"{BLIND} --neuron tanh --readout trace {TRACES} --target 495",
             FIVE,
         ),
         "pole_ppo": body(
