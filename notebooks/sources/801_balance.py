@@ -564,7 +564,7 @@ plt.show()
 # - **one trace, recurrent**: with 64 more weights between the neurons
 # - **one fast trace**: all traces have 1 ms.
 #
-# <details><summary>Make a guess, then open: who gets how far?</summary>
+# <details><summary>Make a guess, then open: how far does each get?</summary>
 #
 # Nobody gets far. The surprise is the order: none of the networks with a state clearly beats the
 # one without memory.

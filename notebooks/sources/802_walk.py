@@ -18,7 +18,7 @@
 # the body from the network. Then the network learns to run, without a gradient. You compare it with
 # a policy without neurons, and this way of learning with one that needs a gradient.
 #
-# **Time.** 70 minutes for you, 3 minutes for the machine.
+# **Time.** 75 minutes for you, 3 minutes for the machine.
 #
 # **You need.** [801](801_balance.ipynb): a body that closes the loop, and evolution strategies.
 # [301](301_surrogate_gradients.ipynb): surrogate gradients. The extra packages of
@@ -391,7 +391,8 @@ plt.show()
 # are means over 100 steps. In the 4 steps of our policy errors are larger: near 0,
 # 20<!-- bump_population_4 6 --> % with the population and 47<!-- bump_current_4 10 --> % with the
 # current. A population code also costs more: ten encoders per observation turn the 544 weights of
-# the first layer into 5440. We continue with currents.
+# the first layer into 5440. We continue with currents. (Policies that learn by STDP, in
+# `jarvis.control.reward`, use the population.)
 #
 # ## 3. How do spikes become torques?
 #
@@ -795,21 +796,22 @@ plt.show()
 # strategy needs 1,630<!-- evolution_least 60% --> in one run and 18<!-- evolution_ratio 60% -->
 # times as many in the other. **Two runs are enough to see the scatter, but not to compare means.**
 # Nor is the race quite fair: evolution may play five times as many control steps, and it is tested
-# after each small update: more chances of a lucky test.
+# after each small update, which gives it more chances of a lucky test.
 #
 # In time the result is clear, for these implementations. To the goal, evolution took at most
 # 0.3<!-- evolution_s 60% --> s and PPO at least 1.9<!-- ppo_s 60% --> s, although one evolution run
 # needed more control steps than any PPO run: a control step of PPO took about 66<!-- ratio 60% -->
 # times as much processor time here (the ratio depends on how busy the machine is). The ten passes
 # are only part of the reason: with a single pass, PPO still takes 72<!-- once 30 --> % of its time.
-# Nor do spikes: tanh units take about as long. A likely reason is that our evolution strategy plays
-# in a compiled loop, and PPO in Python.
+# Nor are spikes the reason: tanh units take about as long. A likely reason is that our evolution
+# strategy plays in a compiled loop, and PPO in Python.
 #
 # Whether control steps or time matter depends on what a control step costs. The simulator of
-# CartPole takes microseconds, so evolution can afford many control steps. A real pole
-# takes 20 ms per control step whatever the method. For HalfCheetah (v4), the documentation of
-# CleanRL reports a return of 1443 after a million control steps of PPO: with other settings, but no
-# sign that PPO is more economical there.
+# CartPole takes microseconds, so evolution can afford many control steps. A real pole takes 20 ms
+# per control step whatever the method. For HalfCheetah, our [study](../docs/results.md) gave both
+# methods a million control steps: five networks each reached 2899 with PPO and
+# 2589<!-- 803_biology:cheetah_lif 1 --> with evolution (interquartile means). The intervals overlap
+# widely: no sign that PPO is more economical there.
 #
 # ## 6. What has been learned?
 #
