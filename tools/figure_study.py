@@ -340,7 +340,7 @@ def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
 def table() -> str:
     """Test accuracy of each method, with the range over seeds if there are several."""
     lines = [
-        "| method | told, apart from 150 labelled validation scenes | right, % | "
+        "| method | supervision beyond 150 labelled validation scenes | right, % | "
         "95 % interval of one run | seeds |",
         "|---|---|---|---|---|",
     ]

@@ -78,7 +78,7 @@ FIGURES = ("mean_iou", "two_instances", "false_alarms")
 DENSITY = {"least": (2, 3, 4, 6, 8), "width": (3, 5), "smallest": (30, 60)}
 #: The values for the network of lesson 404: a factor for both thresholds, and spikes per instance.
 NETWORK = {"factor": (1.0, 1.5, 2.0), "min_spikes": (4, 8)}
-UNTRAINED = {"factor": (4.0, 8.0, 16.0), "min_spikes": (8,)}
+UNTRAINED = {"factor": (4.0, 8.0, 12.0, 16.0, 20.0, 24.0), "min_spikes": (8,)}
 
 Masks = list[list[torch.Tensor]]
 Method = Callable[[Events], Masks]
@@ -296,10 +296,10 @@ METHODS: dict[str, Study] = {
         "density, set again at this noise", set_density, (0.02, 0.04), True, DENSITY, networks=1
     ),
     "notebook_again": Study(
-        "lesson 404, learnt and set again at this noise", set_notebook, (0.02,), True, NETWORK
+        "lesson 404, learned and set again at this noise", set_notebook, (0.02,), True, NETWORK
     ),
     "all_scenes": Study(
-        "lesson 404, learnt from empty scenes as well", set_all_scenes, (LEARNT,), False, {}
+        "lesson 404, learned from empty scenes as well", set_all_scenes, (LEARNT,), False, {}
     ),
     "untrained": Study(
         "lesson 404, initial weights, thresholds set anew",

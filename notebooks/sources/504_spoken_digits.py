@@ -17,7 +17,7 @@
 # much of the word can be read from spike counts, or from counts in windows of time? How much can a
 # small network with delays read? In the end you play words backwards, and cut them short.
 #
-# **Time.** 55 minutes for you, 2 minutes for the machine.
+# **Time.** 60 minutes for you, 2 minutes for the machine.
 #
 # **You need.** [503](503_positions.ipynb): positions as delays. [303](303_mnist.ipynb): training
 # with a loss, and measuring on samples that were held out.
@@ -76,8 +76,9 @@ n_tries = 50  # training steps of the first attempts: one epoch
 #
 # The Spiking Heidelberg Digits ([SHD](../docs/glossary.md#shd), Cramer et al. 2022) are the digits
 # from zero to nine in English and in German, 20 classes, spoken by twelve people. A model of the
-# inner ear has turned each recording into spikes. Two speakers are held out, and every accuracy
-# below is measured on them. The test part, with two further voices, stays untouched.
+# inner ear has turned each recording into spikes. Two speakers are held out: settings were chosen
+# on them, and every accuracy below is measured on them. The test part, with two further voices,
+# stays untouched.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 try:
@@ -480,10 +481,11 @@ gap = on_train[:, -1].mean() - accuracy["scaled, signs"]
 # %% [markdown]
 # *The figure shows the accuracy over training (left; lines: mean of three networks, bands: their
 # range), and the answers of one network to each word (right).* Networks with signs recognise
-# 67.4<!-- accuracy 0.1 --> % of all held-out words, far more than the linear read-outs (which did
-# not learn from shifted words). By the end, the signs have paid off: they bring
-# 2.8<!-- signs 0.1 --> points, with a 95 % interval from 1.0<!-- signs_low 0.3 --> to
-# 4.5<!-- signs_high 0.3 -->.
+# 67.4<!-- accuracy 0.1 --> % of all held-out words, far more than the linear read-outs (which were
+# not tuned, and did not learn from shifted words). Without delays it would be
+# 61.2<!-- 505_where_delays_help:none 0.1 --> % ([505](505_where_delays_help.ipynb)). By the end,
+# the signs have paid off: they bring 2.8<!-- signs 0.1 --> points, with a 95 % interval from
+# 1.0<!-- signs_low 0.3 --> to 4.5<!-- signs_high 0.3 -->.
 #
 # Training accuracy is taken while the network learns, on shifted words, so it is lower at first. In
 # the end, training accuracy is 11<!-- gap 1 --> points higher: there is some
@@ -640,8 +642,8 @@ assert np.allclose(np.array(known["network"])[:, -1], 100 * correct["scaled, sig
 # of spikes sent by then.* At 125 ms, with 13 % of the spikes, the networks have more than a quarter
 # of their final accuracy (chance alone gives 7 % of it); later both shares are about equal. After
 # 500 ms, with 89.3<!-- sent_half 0.5 --> % of the spikes, they recognise
-# 62.9<!-- network_half 0.5 --> % of the words, nearly as many as at the end. Counts level off just
-# as early.
+# 62.9<!-- network_half 0.5 --> % of the words, 4.5 points fewer than at the end. Counts level off
+# just as early.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {"spikes": spikes_per_word, "tries": n_tries, "caught_up": caught_up} | linear

@@ -549,8 +549,9 @@ for name, d in larger.items():
 # gain. On Yin-Yang a hidden neuron has four input synapses, so four random delays are all it gets.
 # On spoken words, a neuron has 700 input synapses, with delays of all lengths, and the *weights*
 # can choose among them. This is an explanation, not a result; if it is right, learning delays helps
-# more with fewer inputs. The inputs cannot be the whole story: with 30 hidden neurons, learning
-# adds nothing on Yin-Yang either ([results](../docs/results.md)), but 99 % are right there anyway.
+# more with fewer inputs. The inputs cannot be the whole story: with 30 hidden neurons, no gain from
+# learning is seen on Yin-Yang either ([results](../docs/results.md)), but 99 % are right there
+# anyway.
 #
 # The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little
 # to choose from, and with a wide start, free delays are 5.2<!-- start 0.1 --> points better
@@ -559,8 +560,8 @@ for name, d in larger.items():
 #
 # Hammouamri et al. (2024) trained larger feed-forward networks on these words, with another method
 # and the same control. In their networks, fixed random delays help, and learned delays help even
-# more. Our networks with their kind of learned delays, one run each, do not decide this: 93.6 % with
-# learned delays, 94.0 % with frozen ones, and 92.8 % with frozen ones that were smoothed in
+# more. Our networks with their kind of learned delays, one run each, do not decide this: 93.6 %
+# with learned delays, 94.0 % with frozen ones, and 92.8 % with frozen ones that were smoothed in
 # training as the learned ones were ([results](../docs/results.md)).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
