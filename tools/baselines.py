@@ -129,7 +129,6 @@ class Baseline:
         seeds: number of runs.
         epochs: number of epochs of the final training; None for methods without epochs.
         choice_epochs: number of epochs when settings are tried; None uses `epochs`.
-        like: the baseline whose chosen setting is used.
     """
 
     task: str
@@ -140,7 +139,6 @@ class Baseline:
     seeds: int = 1
     epochs: int | None = None
     choice_epochs: int | None = None
-    like: str | None = None
 
 
 # -- data ------------------------------------------------------------------------------------------
@@ -774,16 +772,17 @@ def _shd() -> Iterator[tuple[str, Baseline]]:
         yield f"shd_linear_{kind}", row
     steps = {70: "70 groups of channels x 10 bins", 140: "140 groups of channels, 10-ms steps",
              700: "700 channels, 10-ms steps"}  # fmt: skip
-    for name, title, net, like in (
-        ("mlp", "ReLU, 700-100-20", WordNetwork("mlp", 100, 70), ""),
-        ("gru", "GRU, 109 units", WordNetwork("gru", 109, 140), ""),
-        ("lif", "recurrent LIF, 100 neurons", WordNetwork("lif", 100), ""),
+    for name, title, net, tried in (
+        ("mlp", "ReLU, 700-100-20", WordNetwork("mlp", 100, 70), TRIED["mlp"]),
+        ("gru", "GRU, 109 units", WordNetwork("gru", 109, 140), TRIED["gru"]),
+        ("lif", "recurrent LIF, 100 neurons", WordNetwork("lif", 100), TRIED["lif"]),
         ("feedforward", "LIF without recurrent weights, 100 neurons",
-         WordNetwork("feedforward", 100), ""),
+         WordNetwork("feedforward", 100), TRIED["feedforward"]),
         ("gru_large", f"GRU, 189 units, {LONGER} epochs",
-         WordNetwork("gru", 189, 140, epochs=LONGER), "shd_gru"),
+         WordNetwork("gru", 189, 140, epochs=LONGER), grid(lr=(1e-3, 3e-3), dropout=(0.5, 0.3))),
         ("lif_large", f"recurrent LIF, 366 neurons, {LONGER} epochs",
-         WordNetwork("lif", 366, 140, epochs=LONGER), "shd_lif"),
+         WordNetwork("lif", 366, 140, epochs=LONGER),
+         grid(lr=(1e-3, 3e-3), dropout=(0.3, 0.0), tau=(10.0, 20.0))),
     ):  # fmt: skip
         yield (
             f"shd_{name}",
@@ -792,11 +791,10 @@ def _shd() -> Iterator[tuple[str, Baseline]]:
                 title,
                 steps[net.channels],
                 net.learn,
-                () if like else TRIED[net.kind],
+                tried,
                 3,
                 net.epochs,
-                None if like else CHOICE_EPOCHS,
-                like or None,
+                CHOICE_EPOCHS,
             ),
         )
 
@@ -891,8 +889,6 @@ def store(name: str, content: dict[str, Any]) -> None:
 def chosen(name: str) -> dict[str, Any]:
     """A baseline's best setting on validation data; settings are tried if necessary."""
     row = BASELINES[name]
-    if row.like is not None:
-        return chosen(row.like)
     if len(row.settings) == 1:
         return row.settings[0]
     content = head(name)
@@ -944,8 +940,6 @@ def make(name: str, seed: int) -> None:
         "setting": setting,
         "runs": sorted([*content["runs"], run], key=lambda each: each["seed"]),
     }
-    if row.like is not None:
-        content["setting_of"] = row.like
     store(name, content)
     report(name, f"seed={seed} test={found.acc:.4f}", run["seconds"])
 
@@ -953,8 +947,6 @@ def make(name: str, seed: int) -> None:
 def untried(name: str) -> list[dict[str, Any]]:
     """The settings of a baseline that have not been tried on validation data."""
     row, content = BASELINES[name], read(name) or {"tried": []}
-    if row.like is not None:
-        return untried(row.like)
     if len(row.settings) == 1:
         return []
     known = [each["setting"] for each in content["tried"]]
@@ -1028,20 +1020,19 @@ def notes(names: list[str]) -> list[str]:
             continue
         row = BASELINES[name]
         title = ", ".join(filter(None, (row.task, row.title, row.sees)))
-        source = read(row.like) if row.like else content
-        if source is None or not source["tried"]:
+        if not content["tried"]:
             continue
-        tried = [each["setting"] for each in source["tried"]]
+        tried = [each["setting"] for each in content["tried"]]
         values = at_edge(content["setting"], tried)
         if values:
-            best = max(each["val_acc"] for each in source["tried"])
-            equal = sum(each["val_acc"] == best for each in source["tried"]) - 1
+            best = max(each["val_acc"] for each in content["tried"])
+            equal = sum(each["val_acc"] == best for each in content["tried"]) - 1
             values += [f"as good as {equal} other{'s' * (equal > 1)}"] if equal else []
             edges.append(f"{title} ({', '.join(values)})")
         if untried(name):
             n = len(tried) + len(untried(name))
             partly.append(f"{title} ({len(tried)} of {n} settings)")
-        if preferred(BASELINES[row.like or name], source) != content["setting"]:
+        if preferred(row, content) != content["setting"]:
             others.append(title)
     lines = []
     if edges:
