@@ -62,7 +62,7 @@ STEPS: dict[str, tuple[str, str]] = {
     "strong": ("equalised, adaptation of 1", f"{_SHORT} --adaptation 1 --tau-adapt 100"),
 }
 #: Without delays, neurons need a memory of their own: their time constants are tried, too.
-for _tau in (10, 30, 100, 300):
+for _tau in (10, 30, 100, 300, 1000):
     STEPS[f"none_{_tau}"] = (
         f"no delays, membranes of {_tau} ms",
         f"{_SHORT} --adaptation 0.3 --tau-adapt 100 --delays none --tau {_tau}",
