@@ -48,6 +48,8 @@ KINDS = {
         "--delays frozen --smooth-frozen",
     ),
     "none": ("no delays", "--delays none"),
+    # the best of the time constants in `STEPS`
+    "none_slow": ("no delays, membranes of 300 ms", "--delays none --tau 300"),
     "abrupt": ("learned delays, no smoothing", "--smoothing 0"),
 }
 #: Options that do not define a run.
