@@ -16,6 +16,9 @@ from jarvis.neurons import DrivenLayer
 from jarvis.neurons.definition import Neuron
 from jarvis.support.checks import check_choice, check_integer, check_integers, check_type
 
+#: Largest seed of the random numbers of noisy neurons.
+MOST_SEED = 1 << 53
+
 #: The data types of weights and states in the compiled loop.
 DTYPES = {"float32": np.float32, "float64": np.float64}
 
@@ -147,7 +150,7 @@ class Candidates:
         Raises:
             ValueError: for a seed out of range.
         """
-        check_integer("seed", seed, at_least=0, at_most=1 << 53)
+        check_integer("seed", seed, at_least=0, at_most=MOST_SEED)
         self._state[which] = self._rest
         for part in (self.counts, self.sums, self.squares, self.fired):
             part[which] = 0.0
@@ -206,6 +209,7 @@ class Player:
     Raises:
         ValueError: for weights that are not finite or of another number, an unknown data type, or
             statistics of another number of observations.
+        TypeError: for something other than a policy or statistics.
 
     Example:
         >>> from jarvis.control.spaces import Actions

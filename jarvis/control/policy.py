@@ -6,6 +6,7 @@ time in a compiled loop.
 """
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -150,9 +151,10 @@ class Policy:
             raise ValueError("Policy: tau_trace=() has no time constant")
         taus = tuple(check_number("Policy: tau_trace", tau, "ms", above=0) for tau in taus)
         object.__setattr__(self, "tau_trace", taus if taus[1:] else next(iter(taus)))
-        if len(taus) > (n_read := sizes[-1] if sizes else self.n_inputs):
+        n_read = sizes[-1] if sizes else self.n_inputs
+        if self.readout == "trace" and len(taus) > n_read:
             raise ValueError(
-                f"Policy: tau_trace has {len(taus)} time constants for {n_read} traces"
+                f"Policy: tau_trace has {len(taus)} time constants, but the read-out has {n_read}"
             )
         check_number("Policy: drive", self.drive, above=0)
         check_number("Policy: clip", self.clip, above=0)
@@ -164,15 +166,19 @@ class Policy:
             self.layer()  # raises for invalid values of the neuron
 
     def _plain(self, name: str, value: Any) -> Any:
-        """A parameter of the neuron: as it is, or, for several values, as a tuple of floats."""
+        """A parameter of the neuron: as it is, or, for several values, as a tuple of numbers."""
         if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray | Tensor):
             return value
+        if isinstance(value, Tensor):
+            value = value.detach().cpu().double().numpy()
         try:
-            each = np.asarray(value, float)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"Policy: values[{name!r}] must be numbers, not {value!r}") from error
+            each = np.asarray(value)
+        except ValueError:  # lists of different lengths
+            each = np.asarray(None)
+        if each.dtype.kind not in "iuf":
+            raise TypeError(f"Policy: values[{name!r}] must be numbers, not {reprlib.repr(value)}")
         if not each.ndim:
-            return float(each)
+            return each.item()
         if len(self.hidden) != 1 or each.shape != self.hidden:
             raise ValueError(
                 f"Policy: values[{name!r}] of shape {list(each.shape)} needs one hidden layer of "
@@ -344,6 +350,10 @@ class SpikingPolicy(nn.Module):
         statistics: statistics of the observations; None passes observations on unchanged.
         seed: seed of the initial weights.
         backend: backend of the neurons, as in `SpikingLayer`.
+
+    Raises:
+        ValueError: for weights or statistics of another size.
+        TypeError: for something other than a policy or statistics.
 
     Attributes:
         weights: a `ParameterDict` with the matrices and biases of `Policy.blocks`.

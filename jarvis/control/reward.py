@@ -4,6 +4,7 @@ Pairs of spikes leave eligibility traces. A reward prediction error, such as dop
 to signal, turns these traces into weight changes.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jarvis.control.candidates import loop_of
+from jarvis.control.candidates import MOST_SEED, loop_of
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
 from jarvis.control.rollouts import fitting
 from jarvis.control.runs import PolicyRun, check_run
-from jarvis.control.statistics import ObservationStatistics
+from jarvis.control.statistics import ObservationStatistics, statistics_of
 from jarvis.control.trained import plain
 from jarvis.control.wrappers import Finite
 from jarvis.kernels.candidates import learn
@@ -174,7 +175,12 @@ class RewardLearner:
         )
 
     def begin(self, theta: np.ndarray, seed: int = 0) -> None:
-        """Begin an episode with these weights ``[n_parameters]``, at rest and without traces."""
+        """Begin an episode with these weights ``[n_parameters]``, at rest and without traces.
+
+        Raises:
+            ValueError: for weights of another number, or a seed out of range.
+        """
+        check_integer("begin: seed", seed, at_least=0, at_most=MOST_SEED)
         parts = self.policy.unpacked(np.asarray(theta, float))
         self.synapses[:] = parts["synapses0"]
         n = self.policy.hidden[0]
@@ -195,7 +201,8 @@ class RewardLearner:
         Raises:
             ValueError: for another number of activities, or a reward that is not finite.
         """
-        check_number("act: reward", reward)
+        if not math.isfinite(reward):
+            raise ValueError(f"act: reward={reward} must be finite")
         if np.shape(activities) != (self.policy.n_inputs,):
             raise ValueError(
                 f"act: activities must be [inputs={self.policy.n_inputs}]; "
@@ -231,7 +238,8 @@ class Encoders:
     """
 
     def __init__(self, policy: Policy, statistics: ObservationStatistics) -> None:
-        self._centre, self._scale = statistics.centre, statistics.scale
+        seen = statistics_of("Encoders: statistics", statistics, policy.n_observations)
+        self._centre, self._scale = seen.centre, seen.scale
         self._clip, self._fields = policy.clip, policy.centres() / policy.width
         self._width = policy.width
 
@@ -318,7 +326,7 @@ class RewardRun(PolicyRun):
         """Play an episode and learn from it.
 
         Raises:
-            TrainingError: if a reward is not finite.
+            TrainingError: if a reward, a prediction error or the critic is not finite.
             FloatingPointError: if an observation is not finite.
         """
         if self._env is None:

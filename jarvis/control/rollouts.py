@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from jarvis.control.candidates import DTYPES, Candidates
+from jarvis.control.candidates import DTYPES, MOST_SEED, Candidates
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
 from jarvis.control.spaces import Actions, observation_size
@@ -77,6 +77,10 @@ class Arena:
         training: whether to use the training options of the task.
         slots: number of environments.
         dtype: data type of the weights, "float32" or "float64".
+
+    Raises:
+        ValueError: for a number of environments below 1, or an unknown data type.
+        TypeError: for something other than a task, a policy or a flag.
 
     Example:
         >>> from jarvis.control import Task
@@ -151,7 +155,9 @@ class Arena:
             FloatingPointError: if an observation or a policy's output is not finite.
         """
         policy, total = self.policy, len(seeds)
-        seeds = [check_integer("play: seeds", seed, at_least=0) for seed in seeds]
+        seeds = [
+            check_integer("play: seeds", seed, at_least=0, at_most=MOST_SEED) for seed in seeds
+        ]
         if np.shape(thetas) != (total, policy.n_parameters):
             raise ValueError(
                 f"thetas must be [N={total} (as many as seeds), {policy.n_parameters}]; got shape "

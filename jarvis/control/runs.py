@@ -67,7 +67,8 @@ class PolicyRun(Run):
         updates: number of updates so far.
         update_seconds: processor time of the updates, s. It includes the time before a run was
             resumed. It does not include the first update after each start, which may compile a
-            loop, nor the time of other processes (`workers`, torchrun).
+            loop, nor the time of other processes (`workers`, torchrun), nor what older versions,
+            which did not store it, spent before a resumption.
     """
 
     advice = "check the rewards of the environment for NaN"
@@ -292,8 +293,10 @@ class PolicyRun(Run):
         played, updates = number(content, "steps_played", path), number(content, "updates", path)
         sums = [float(x) for x in content["sums"]]
         seconds = float(content.get("update_seconds", 0.0))  # older checkpoints have none
-        if len(sums) != 2 or not all(map(math.isfinite, [*sums, seconds])):
-            raise ValueError("its sums are not two numbers, or its update_seconds are not finite")
+        if len(sums) != 2 or not all(map(math.isfinite, sums)):
+            raise ValueError("its sums are not two numbers")
+        if not 0.0 <= seconds < math.inf:
+            raise ValueError(f"its update_seconds are {seconds}")
         self.theta, self.statistics = restored(loaded)
         value = float(loaded["best_return"]) if content["history"]["epochs"] else -math.inf
         self.best = (*restored(loaded, "best_"), value)

@@ -9,7 +9,7 @@ import numpy as np
 from jarvis.support.checks import check_choice, check_integer
 
 #: The data types that forces can have.
-DTYPES = ("float16", "float32", "float64")
+FORCES = ("float16", "float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Actions:
         dtype: the data type of the forces in the environment.
 
     Raises:
-        ValueError: for fewer than one action, or bounds that are not finite or not in order.
+        ValueError: for fewer than one action, or bounds that are not finite or not in
+            order, or another data type than those of `FORCES`.
         TypeError: for a number of actions, or of the first one, that is not a number.
 
     Example:
@@ -42,7 +43,7 @@ class Actions:
         check_integer("Actions: start", self.start)
         if (self.low is None) != (self.high is None):
             raise ValueError("Actions: give both low and high, or neither")
-        check_choice("Actions: dtype", self.dtype, DTYPES)
+        check_choice("Actions: dtype", self.dtype, FORCES)
         if self.low is None or self.high is None:
             return
         low, high = np.asarray(self.low, float), np.asarray(self.high, float)

@@ -69,7 +69,7 @@ class Trained:
             seed: seed of the random choice of neurons.
 
         Raises:
-            ValueError: for a share outside [0, 1].
+            ValueError: for a share outside [0, 1], or a negative seed.
         """
         check_number("without: share", share, at_least=0, at_most=1)
         check_integer("without: seed", seed, at_least=0)

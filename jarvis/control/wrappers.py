@@ -121,9 +121,12 @@ class ActionDelay(Wrapper, RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, steps=steps, first=first)
         super().__init__(env)
         self.steps = check_integer("ActionDelay: steps", steps, at_least=0, at_most=10_000)
-        if first is not None and not env.action_space.contains(first):
-            raise ValueError(f"ActionDelay: first={first!r} is not an action in {env.action_space}")
-        self.first = idle_action(env.action_space) if first is None else first
+        space = env.action_space
+        if first is not None and hasattr(space, "low"):  # forces
+            first = np.asarray(first, space.dtype)
+        if first is not None and not space.contains(first):
+            raise ValueError(f"ActionDelay: first={first!r} is not an action in {space}")
+        self.first = idle_action(space) if first is None else first
         self._waiting: deque[Any] = deque()
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
@@ -146,6 +149,7 @@ class LostSensors(ObservationWrapper, RecordConstructorArgs):
 
     Raises:
         ValueError: for an index that the environment does not have.
+        TypeError: for an index that is not a number.
     """
 
     def __init__(self, env: Any, indices: int | Sequence[int]) -> None:
@@ -175,7 +179,8 @@ class HiddenVelocities(ObservationWrapper, RecordConstructorArgs):
             mass), and `VELOCITIES` contains those of the classic environments.
 
     Raises:
-        ValueError: if the indices are unknown.
+        ValueError: if the indices are unknown, or not those of observations.
+        TypeError: for an index that is not a number.
     """
 
     def __init__(self, env: Any, indices: int | Sequence[int] | None = None) -> None:

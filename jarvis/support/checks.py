@@ -347,7 +347,8 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 def _shown(value: object) -> str:
     """A value as one short line."""
-    if shape := getattr(value, "shape", ()):
+    shape = getattr(value, "shape", ())
+    if isinstance(shape, tuple) and shape:
         return f"{type(value).__name__} of shape {tuple(shape)}"
     return reprlib.repr(value)
 

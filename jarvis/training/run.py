@@ -52,8 +52,8 @@ Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 #: ``schedule(step, n_steps) -> factor``, a factor on the learning rates
 Schedule = Callable[[int, int], float]
 
-#: Arguments that may differ when a run is resumed: the length of the run, learning rates, device
-#: and output folder. All other arguments have to be the same.
+#: Arguments that may differ when a run is resumed: the length of the run, learning rates, device,
+#: processes, output files, and how the result is tested. All others have to be the same.
 MAY_CHANGE = (
     "epochs", "nepochs", "lr", "delay_lr", "warmup", "decay_steps", "device", "output", "plot",
     "budget_steps", "target", "workers", "video", "test_episodes",

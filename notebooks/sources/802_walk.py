@@ -809,7 +809,7 @@ plt.show()
 # Whether control steps or time matter depends on what a control step costs. The simulator of
 # CartPole takes microseconds, so evolution can afford many control steps. A real pole takes 20 ms
 # per control step whatever the method. For HalfCheetah, our [study](../docs/results.md) gave both
-# methods a million control steps: five networks each reached 2899 with PPO and
+# methods a million control steps: five networks reached 2899 with PPO, and five
 # 2589<!-- 803_biology:cheetah_lif 1 --> with evolution (interquartile means). The intervals overlap
 # widely: no sign that PPO is more economical there.
 #

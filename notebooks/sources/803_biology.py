@@ -482,11 +482,11 @@ plt.show()
 # the share: the rank correlation is 0.78<!-- order 0.2 -->. The two networks from which the
 # velocity can be read best win by far. Both ablations reach no more than tanh units:
 # 44<!-- forgets 6 --> steps if the state is lost, and 44<!-- no_jump 8 --> if $u$ does not jump
-# (48<!-- less 12 --> with less input). Among the others, the share orders less: AdEx networks
-# (share 0.03) reach 58<!-- adex 30 --> steps, but adaptive LIF neurons with stronger and faster
-# adaptation (0.03<!-- share_fast 0.02 -->) reach 224<!-- fast 90 -->, and with stronger adaptation
-# alone (0.06<!-- share_strong 0.02 -->) only 97<!-- strong 40 -->. So the share, measured before
-# training, is not the whole story.
+# (48<!-- less 12 --> with less input). Among the others, the order follows the share less closely:
+# AdEx networks (share 0.03) reach 58<!-- adex 30 --> steps, but adaptive LIF neurons with stronger
+# and faster adaptation (0.03<!-- share_fast 0.02 -->) reach 224<!-- fast 90 -->, and with stronger
+# adaptation alone (0.06<!-- share_strong 0.02 -->) only 97<!-- strong 40 -->. So the share,
+# measured before training, is not the whole story.
 #
 # Tanh units with two traces reach 471<!-- traces 90 -->. Five runs leave open which is better,
 # these or Izhikevich neurons: the probability that an Izhikevich run beats a run of theirs is
@@ -872,7 +872,7 @@ assert max(bounds[1][0], bounds[3][0]) <= 0.5
 # Ask what it remembers and for how long, and whether the task needs it.
 #
 # **On the pole with all observations, HalfCheetah and Ant, nothing shows that it is needed.**
-# Linear policies learn these tasks, too. Why spiking networks stand noise on Ant better than
+# Linear policies learn these tasks, too. Why spiking networks tolerate noise on Ant better than
 # others, and adaptive LIF networks damage on the pole, is open.
 #
 # What this does *not* show:

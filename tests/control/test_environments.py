@@ -83,6 +83,7 @@ def test_delayed_actions_come_late():
     for _ in range(2):  # what waits does not survive the episode
         assert (rollout(again, ACTIONS) == late).all()
     assert (rollout(ActionDelay(POLE.make(), 1, first=1), [0]) == rollout(POLE.make(), [1])).all()
+    assert ActionDelay(PENDULUM.make(), first=[0.5]).first == np.float32(0.5)
     forces = ActionDelay(task("Pendulum-v1").make(), 1)
     action = np.array([1.5], np.float32)
     forces.reset(seed=0)
@@ -157,7 +158,13 @@ def test_masses_change():
         ),
         (lambda: LostSensors(POLE.make(), 4), "indices=4 must be"),
         (lambda: ActionDelay(POLE.make(), first=7), "first=7 is not an action in Discrete"),
-        (lambda: POLE.policy(hidden=(1,), tau_trace=(3.0, 30.0)), "2 time constants for 1 traces"),
+        (lambda: ActionDelay(PENDULUM.make(), first=[3.0]), "first=.* is not an action in Box"),
+        (lambda: Candidates(BRAIN, 2, np.float32), "dtype=<class 'numpy.float32'> is not one of"),
+        (lambda: Arena(POLE, BRAIN).play(BRAIN.initial()[None], [1 << 54]), "seeds="),
+        (
+            lambda: POLE.policy(hidden=(1,), tau_trace=(3.0, 30.0)),
+            "2 time constants, but the read-out has 1",
+        ),
         (lambda: Actions(1, (0.0,), (1.0,), dtype="banana"), "dtype='banana' is not one of"),
         (lambda: Candidates(BRAIN, 2).choose([0, 2]), "live=2 must be an integer from 0 to 1"),
         (lambda: Candidates(BRAIN, 2).choose([0, 0]), "must be different indices"),

@@ -24,6 +24,7 @@ from jarvis.control import (
 from jarvis.control.evolution import change
 from jarvis.control.trained import choice_seeds, held_out_seeds
 from jarvis.training import CheckpointError, TrainingError, load_checkpoint, train
+from jarvis.training.checkpoints import save_checkpoint
 from torchrun import needs_gloo, together
 
 pytestmark = pytest.mark.control
@@ -260,10 +261,27 @@ def test_the_first_update_does_not_count_for_the_speed():
 
 
 def test_the_time_of_updates_survives_a_restart(tmp_path):
-    before = run(tmp_path, 400).update_seconds
+    first = run(tmp_path, 400)
+    before = first.update_seconds
     assert load_checkpoint(tmp_path)["update_seconds"] == before > 0.0
-    assert run(tmp_path, 401, tmp_path).update_seconds == before  # a first update does not count
+    second = run(tmp_path, first.steps_played + 1, tmp_path)
+    assert second.updates == first.updates + 1
+    assert second.update_seconds == before  # the first update after a start does not count
     assert run(tmp_path, 2000, tmp_path).update_seconds > before
+
+
+@pytest.mark.parametrize(("seconds", "ok"), [(None, True), (-1.0, False), (np.nan, False)])
+def test_checkpoints_without_the_time_of_updates_are_resumed(seconds, ok, tmp_path):
+    played = run(tmp_path, 400).steps_played
+    path = tmp_path / "checkpoint_latest.pt"
+    content = load_checkpoint(path)
+    del content["update_seconds"]
+    save_checkpoint(path, content if seconds is None else content | {"update_seconds": seconds})
+    if ok:
+        assert run(tmp_path, played + 1, tmp_path).update_seconds == 0.0
+    else:
+        with pytest.raises(CheckpointError, match="update_seconds"):
+            run(tmp_path, played + 1, tmp_path)
 
 
 @pytest.mark.parametrize("value", ["glx", "disable", "EGL", ""])

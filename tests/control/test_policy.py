@@ -123,12 +123,21 @@ def test_bad_types_are_named():
 def test_values_of_each_neuron_come_in_any_form(kind):
     policy = Policy(3, FORCES, hidden=(3,), values={"tau": kind([5.0, 10.0, 20.0])})
     assert policy == Policy(3, FORCES, hidden=(3,), values={"tau": (5.0, 10.0, 20.0)})
-    assert Policy(3, FORCES, values={"tau": kind(5.0)} if kind not in (list, tuple) else {}).hidden
     for wrong in ([5.0, 10.0], [[5.0, 10.0, 20.0]], [[1.0, 2.0, 3.0]] * 3):
         with pytest.raises(ValueError, match=r"values\['tau'\] of shape .* needs one hidden layer"):
             Policy(3, FORCES, hidden=(3,), values={"tau": kind(wrong)})
     with pytest.raises(ValueError, match="needs one hidden layer of that size, not"):
         Policy(3, FORCES, hidden=(3, 3), values={"tau": kind([5.0, 10.0, 20.0])})
+
+
+def test_a_value_may_be_a_tensor_of_any_kind():
+    for value in (np.array(5.0), torch.tensor(5.0), torch.nn.Parameter(torch.tensor(5.0))):
+        assert Policy(3, FORCES, values={"tau": value}).values == {"tau": 5.0}
+    each = torch.tensor([5.0, 6.0], dtype=torch.bfloat16)
+    assert Policy(3, FORCES, hidden=(2,), values={"tau": each}).values == {"tau": (5.0, 6.0)}
+    for wrong in (["5", "10"], [[1.0], [1.0, 2.0]], [True, False]):
+        with pytest.raises(TypeError, match=r"values\['tau'\] must be numbers"):
+            Policy(3, FORCES, hidden=(2,), values={"tau": wrong})
 
 
 def test_which_policies_are_noisy():

@@ -149,6 +149,10 @@ def test_only_synapses_from_encoders_change():
             "reward=nan must be finite",
         ),
         (
+            lambda: RewardLearner(reward_policy(POLE), RewardSettings()).begin(None, -1),
+            "begin: seed=-1",
+        ),
+        (
             lambda: RewardLearner(reward_policy(POLE), RewardSettings()).end(np.inf),
             "reward=inf must be finite",
         ),

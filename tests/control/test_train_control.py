@@ -58,7 +58,7 @@ def test_it_trains_tests_draws_and_goes_on(tmp_path, capsys):
     assert f"(update_seconds={metrics['update_seconds']:.2f})" in out
 
     call(*SMALL, "--output", parts, "--budget-steps", 400, capsys=capsys)
-    call(*SMALL, "--output", parts, "--resume", parts, capsys=capsys)
+    call(*SMALL, "--output", parts, "--resume", parts, "--test-episodes", 5, capsys=capsys)
     a, b = (load_checkpoint(folder) for folder in (whole, parts))
     assert a["updates"] == b["updates"]
     assert all(torch.equal(a["weights"][k], b["weights"][k]) for k in a["weights"])
@@ -155,12 +155,16 @@ def test_every_option_of_the_network_reaches_it():
         (["--readout", "rate", "--tau-trace", "3"], "--tau-trace: --readout rate has no trace"),
         (["--learner", "rstdp", "--tau", "3"], "--tau: --learner rstdp has no such option"),
         (["--learner", "ppo"], "--directions: --learner ppo has no such option"),
-        (["--learner", "ppo", "--neuron", "escape_lif"], "spikes of escape_lif|--directions"),
         (["--budget", "3"], "unrecognized|--budget"),
     ],
 )  # fmt: skip
 def test_bad_options_are_one_line_and_status_2(options, says, capsys):
     assert re.search(says, call(*SMALL, *options, capsys=capsys, status=2))
+
+
+def test_ppo_refuses_noisy_neurons(capsys):
+    options = ["--learner", "ppo", "--neuron", "escape_lif", "--budget-steps", "100"]
+    assert "the random spikes of escape_lif" in call(*options, capsys=capsys, status=2)
 
 
 def test_the_default_of_hidden_neurons_fits_any_number_of_choices(tmp_path, capsys):
