@@ -37,8 +37,9 @@ import cli  # noqa: E402
 del sys.path[:2]
 RESULTS = ROOT / "results" / "shd_delayed"
 RUNS = ROOT / "runs" / "delayed_table"
+_ADAPTIVE = "--adaptation 0.3 --tau-adapt 100"
 #: Options shared by all kinds of networks.
-RECIPE = "--hidden 240 240 --epochs 60 --dropout 0.4 --adaptation 0.3 --tau-adapt 100"
+RECIPE = f"--hidden 240 240 --epochs 60 --dropout 0.4 {_ADAPTIVE}"
 #: The rows of the table: a title, and options in addition to `RECIPE`.
 KINDS = {
     "learned": ("learned delays", ""),
@@ -60,15 +61,16 @@ STEPS: dict[str, tuple[str, str]] = {
     "plain": ("LIF neurons, inputs as they are", f"{_SHORT} --equalise 0"),
     "equalised": ("inputs equalised", _SHORT),
     "blend": ("LIF neurons, half of the words blended", f"{_SHORT} --equalise 0 --blend 0.5"),
-    "adaptive": ("equalised, adaptive thresholds", f"{_SHORT} --adaptation 0.3 --tau-adapt 100"),
+    "adaptive": ("equalised, adaptive thresholds", f"{_SHORT} {_ADAPTIVE}"),
     "strong": ("equalised, adaptation of 1", f"{_SHORT} --adaptation 1 --tau-adapt 100"),
-}
-#: Without delays, neurons need a memory of their own: their time constants are tried, too.
-for _tau in (10, 30, 100, 300, 1000):
-    STEPS[f"none_{_tau}"] = (
-        f"no delays, membranes of {_tau} ms",
-        f"{_SHORT} --adaptation 0.3 --tau-adapt 100 --delays none --tau {_tau}",
-    )
+    # without delays, neurons need a memory of their own
+    **{
+        f"none_{tau}": (
+            f"no delays, membranes of {tau} ms", f"{_SHORT} {_ADAPTIVE} --delays none --tau {tau}"
+        )
+        for tau in (10, 30, 100, 300, 1000)
+    },
+}  # fmt: skip
 
 
 def read(name: str) -> dict | None:

@@ -122,11 +122,12 @@ class ActionDelay(Wrapper, RecordConstructorArgs):
         super().__init__(env)
         self.steps = check_integer("ActionDelay: steps", steps, at_least=0, at_most=10_000)
         space = env.action_space
-        if first is not None and hasattr(space, "low"):  # forces
-            first = np.asarray(first, space.dtype)
-        if first is not None and not space.contains(first):
-            raise ValueError(f"ActionDelay: first={first!r} is not an action in {space}")
-        self.first = idle_action(space) if first is None else first
+        if first is None:
+            self.first = idle_action(space)
+        else:
+            self.first = np.asarray(first, space.dtype) if hasattr(space, "low") else first
+            if not space.contains(self.first):
+                raise ValueError(f"ActionDelay: first={first!r} is not an action in {space}")
         self._waiting: deque[Any] = deque()
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
