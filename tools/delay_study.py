@@ -101,6 +101,10 @@ WITHOUT = {
 }
 SETTINGS = {
     "core_none": Setting("core", "no delays", "--net 0", (None,)),
+    # the best of the trials in `WITHOUT` and the recipe
+    "core_none_tuned": Setting(
+        "core", f"no delays, {WITHOUT['membrane'][0]}", f"--net 0 {WITHOUT['membrane'][1]}", (None,)
+    ),
     "core_free": Setting("core", "free delays", FREE, (0, 10)),
     "core_placed": Setting("core", "3-D positions", PLACED, (0, 10)),
     # these and all further settings are measured on held-out speakers
@@ -509,6 +513,9 @@ PAIRS = (
     (("core_placed", 0), ("core_free", 0)),
     (("core_free", 0), ("core_none", None)),
     (("core_placed", 0), ("core_none", None)),
+    (("core_free", 0), ("core_none_tuned", None)),
+    (("core_placed", 0), ("core_none_tuned", None)),
+    (("core_none_tuned", None), ("core_none", None)),
 )
 
 

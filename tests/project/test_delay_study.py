@@ -123,6 +123,16 @@ def test_the_core_is_what_the_results_on_spoken_digits_are():
         assert plain(Study().options(ours, scale)) == plain(options)
 
 
+def test_the_tuned_network_without_delays_is_the_best_of_the_trials():
+    study, without = Study(), delay_study.WITHOUT
+    names = ["none", *(f"none_{name}" for name in without)]
+    found = {n: run["acc"] for n in names for run in study.runs_of(n, None) if run["seed"] == 0}
+    assert set(found) == set(names)
+    best = SETTINGS[max(found, key=lambda name: found[name])]
+    tuned = SETTINGS["core_none_tuned"]
+    assert (tuned.title, tuned.options) == (best.title, best.options)
+
+
 def test_as_many_parameters_as_positions():
     def count(net: str, hidden: int) -> int:
         delays = make_delays(net, (700, hidden), ((0, 1), (1, 1)))
@@ -135,9 +145,9 @@ def test_as_many_parameters_as_positions():
 
 def test_jobs_come_seed_by_seed():
     jobs = list(delay_study.jobs(["core"], range(2)))
-    assert len(jobs) == 10
-    assert [seed for *_, seed in jobs] == [0] * 5 + [1] * 5
-    assert [scale for _, scale, _ in jobs[1:3]] == [0, 10]
+    assert len(jobs) == 12
+    assert [seed for *_, seed in jobs] == [0] * 6 + [1] * 6
+    assert [scale for _, scale, _ in jobs[2:4]] == [0, 10]
     assert all(pair in RUNS for pairs in PAIRS for pair in pairs)
 
 
