@@ -58,6 +58,11 @@ def make_parser() -> cli.Parser:
         default=0.5,
         help="fraction of neurons that are inactive, drawn anew for each stimulus",
     )
+    add(
+        "--shuffle-labels",
+        action="store_true",
+        help="control: reward by labels that are shuffled among the training stimuli",
+    )
     add("--limit", type=cli.positive_int, default=None, help="largest number of stimuli per split")
     add("--seed", type=cli.seed, default=42, help="seed of weights, order of stimuli and dropout")
     add(
@@ -113,12 +118,16 @@ class RewardRun(Run):
     kind = "reward"
 
     def __init__(self, layer: RewardSTDP, splits: Splits, args, generator: torch.Generator) -> None:
-        names = ("layer", "maps", "rate", "dropout", "limit", "seed")
+        names = ["layer", "maps", "rate", "dropout", "limit", "seed"]
+        names += ["shuffle_labels"] if args.shuffle_labels else []  # unknown to older runs
         super().__init__(
             args.epochs, AT_ONCE, args.seed, {name: getattr(args, name) for name in names}
         )
         self.layer, self.splits, self.generator = layer, splits, generator
         self.events, self.targets = splits.events["train"], splits.targets["train"]
+        if args.shuffle_labels:
+            of_labels = torch.Generator().manual_seed(args.seed)
+            self.targets = self.targets[torch.randperm(len(self.targets), generator=of_labels)]
         self.right = 0  # number of right decisions in this epoch
 
     @property

@@ -83,11 +83,12 @@ RUNS = ROOT / "runs" / "baselines"
 PENALTIES = tuple({"C": c} for c in (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0))
 FEWER = PENALTIES[1:5]  # for MNIST, where each fit takes minutes
 RATES = tuple({"lr": lr} for lr in (1e-3, 3e-3, 1e-2))
-MORE_RATES = (*RATES, {"lr": 3e-2}, {"lr": 1e-1})  # for Yin-Yang, where larger rates are better
+MORE_RATES = (*RATES, {"lr": 3e-2}, {"lr": 1e-1})  # where larger rates are better
 #: Factors on the thresholds of layers with shuffled weights
 FACTORS = tuple({"thresholds": factor} for factor in (1.0, 0.75, 0.5, 0.25))
 DRAWS = 8  # number of draws of a random code over which results are averaged, as in train_toy.py
 TOY_STEPS = 25  # number of 1-ms steps in the codes of the toy set
+YINYANG_STEPS = 50  # number of 0.1-ms steps in which recurrent networks see a sample of Yin-Yang
 
 WORD = 1400.0  # ms: words are cut at this time, as in train_spatial.py
 DT = 10.0  # ms: time step of the networks on words.
@@ -280,6 +281,12 @@ def yinyang_features(bins: int) -> Features:
         return *found, loaded("yinyang", on).source
 
     return features
+
+
+def yinyang_steps(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Values ``[B, 4]`` as spikes ``[T, B, 4]`` in steps of 0.1 ms, in the code of the networks."""
+    step = (10.0 * (spike_time_encode(x) - 0.1)).round().long()  # from 0 to 40
+    return nn.functional.one_hot(step, YINYANG_STEPS).permute(2, 0, 1).float()
 
 
 @lru_cache(4)
@@ -700,6 +707,19 @@ def _toy() -> Iterator[tuple[str, Baseline]]:
         )  # fmt: skip
         seen = sees[1] if code == "rate" else sees[None]
         yield f"toy_{code}_relu", Baseline(task, "ReLU, 32-128-2", seen, learn, RATES, 5, 10)
+        toy = partial(
+            network, data=partial(parts, "toy"), epochs=10, schedule=linear_tail,
+            encode=partial(toy_code, code=code), draws=DRAWS if code == "rate" else 1,
+        )  # fmt: skip
+        learn = toy(lambda *_: GRUClassifier(32, 25, 2))
+        row = Baseline(task, "GRU, 25 units", "spikes in 1-ms steps", learn, MORE_RATES, 5, 10)
+        yield f"toy_{code}_gru", row
+        learn = toy(lambda _, setting: lif_network(32, 52, 2, setting["tau"], 1.0),
+                    optimizer=fast_readout)  # fmt: skip
+        tried = grid(lr=(1e-3, 3e-3, 1e-2, 3e-2), tau=(2.5, 5.0, 10.0, 20.0, 40.0))
+        title = "recurrent LIF, 52 neurons"
+        row = Baseline(task, title, "spikes in 1-ms steps", learn, tried, 5, 10)
+        yield f"toy_{code}_lif", row
 
 
 def _pictures() -> Iterator[tuple[str, Baseline]]:
@@ -758,6 +778,16 @@ def _yinyang() -> Iterator[tuple[str, Baseline]]:
                         by_epoch="yinyang")  # fmt: skip
         row = Baseline("Yin-Yang", f"ReLU, 4-{hidden}-3", "values", learn, MORE_RATES, 5, 300)
         yield f"yinyang_relu_{hidden}", row
+    steps = partial(network, data=partial(parts, "yinyang"), epochs=300, batch_size=150,
+                    by_epoch="yinyang", encode=yinyang_steps)  # fmt: skip
+    sees = "spikes in 0.1-ms steps"
+    learn = steps(lambda *_: GRUClassifier(4, 9, 3))
+    yield "yinyang_gru", Baseline("Yin-Yang", "GRU, 9 units", sees, learn, MORE_RATES, 5, 300)
+    learn = steps(lambda _, setting: lif_network(4, 17, 3, setting["tau"], 0.1),
+                  optimizer=fast_readout)  # fmt: skip
+    tried = grid(lr=(3e-3, 1e-2, 3e-2), tau=(1.0, 3.0, 10.0))
+    title = "recurrent LIF, 17 neurons"
+    yield "yinyang_lif", Baseline("Yin-Yang", title, sees, learn, tried, 5, 300)
 
 
 def _shd() -> Iterator[tuple[str, Baseline]]:

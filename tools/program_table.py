@@ -121,6 +121,12 @@ TABLES: dict[str, dict[str, Row]] = {
             stdp("mnist", "train_reward.py RUNS/mnist --seed SEED"),
             STDP_SEEDS,
         ),
+        "mnist_reward_shuffled": Row(
+            "the same, rewarded by shuffled labels (chance: 10 %)",
+            "mnist",
+            stdp("mnist", "train_reward.py RUNS/mnist --shuffle-labels --seed SEED"),
+            STDP_SEEDS[:1],
+        ),
         "nmnist_stdp": Row(
             "N-MNIST, linear read-out, 900 training and 100 test recordings",
             "nmnist",

@@ -54,6 +54,20 @@ def test_it_learns_and_goes_on_as_if_it_had_never_stopped(features, tmp_path):
     assert "belongs to another run" in other.stderr
 
 
+def test_nothing_is_learned_from_shuffled_labels(features, tmp_path):
+    run = call("train_reward.py", features, *OPTIONS, "--epochs", "4", "--shuffle-labels",
+               "--output", str(tmp_path))  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    metrics = json.loads((tmp_path / "metrics_final.json").read_text())
+    assert metrics["arguments"]["shuffle_labels"]
+    assert metrics["test_acc"] < 0.2  # chance is 0.1
+
+    other = call("train_reward.py", features, *OPTIONS, "--output", str(tmp_path), "--resume",
+                 str(tmp_path), "--epochs", "5")  # fmt: skip
+    assert other.returncode == 2
+    assert "belongs to another run" in other.stderr
+
+
 @pytest.mark.slow
 def test_an_interruption_is_one_line_and_leaves_the_last_epoch(features, tmp_path):
     options = [features, "--epochs", "100000", "--output", str(tmp_path)]

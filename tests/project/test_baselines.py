@@ -179,6 +179,23 @@ def test_a_read_out_sees_features_of_equal_spread(tmp_path):
     assert together < 0.75
 
 
+def test_yin_yang_spikes_keep_their_times_in_steps():
+    spikes = tool.yinyang_steps(torch.tensor([[0.0, 0.5, 1.0, 0.24]]))
+    assert spikes.shape == (tool.YINYANG_STEPS, 1, 4)
+    assert spikes.argmax(0).tolist() == [[0, 20, 40, 10]]
+    assert spikes.sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    # the networks of train_toy.py, and those of train_yinyang.py with free delays and 30 neurons
+    [("toy_rate", (32 + 1) * 128 + (128 + 1) * 2), ("toy_ttfs", 4482), ("yinyang", 2 * 7 * 30)],
+)
+def test_recurrent_networks_have_about_as_many_parameters_as_ours(name, size):
+    for kind in ("gru", "lif"):
+        assert tool.read(f"{name}_{kind}")["parameters"] == pytest.approx(size, rel=0.04)
+
+
 def test_a_draw_is_four_fifths_and_differs_by_seed():
     assert len(tool.drawn(900, 0)) == 720
     assert len(set(tool.drawn(900, 0).tolist())) == 720
