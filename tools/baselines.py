@@ -701,16 +701,12 @@ def _toy() -> Iterator[tuple[str, Baseline]]:
             learn = linear(toy_features(code, bins))
             row = Baseline(task, "linear read-out", sees[bins], learn, PENALTIES)
             yield f"toy_{code}_linear_{kinds[bins]}", row
-        learn = network(
-            rectifiers(128), partial(parts, "toy"), epochs=10, schedule=linear_tail,
-            encode=partial(toy_numbers, code=code), draws=DRAWS if code == "rate" else 1,
-        )  # fmt: skip
+        toy = partial(network, data=partial(parts, "toy"), epochs=10, schedule=linear_tail,
+                      draws=DRAWS if code == "rate" else 1)  # fmt: skip
+        learn = toy(rectifiers(128), encode=partial(toy_numbers, code=code))
         seen = sees[1] if code == "rate" else sees[None]
         yield f"toy_{code}_relu", Baseline(task, "ReLU, 32-128-2", seen, learn, RATES, 5, 10)
-        toy = partial(
-            network, data=partial(parts, "toy"), epochs=10, schedule=linear_tail,
-            encode=partial(toy_code, code=code), draws=DRAWS if code == "rate" else 1,
-        )  # fmt: skip
+        toy = partial(toy, encode=partial(toy_code, code=code))
         learn = toy(lambda *_: GRUClassifier(32, 25, 2))
         row = Baseline(task, "GRU, 25 units", "spikes in 1-ms steps", learn, MORE_RATES, 5, 10)
         yield f"toy_{code}_gru", row
