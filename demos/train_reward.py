@@ -64,7 +64,7 @@ def make_parser() -> cli.Parser:
         help="control: reward by labels that are shuffled among the training stimuli",
     )
     add("--limit", type=cli.positive_int, default=None, help="largest number of stimuli per split")
-    add("--seed", type=cli.seed, default=42, help="seed of weights, order of stimuli and dropout")
+    add("--seed", type=cli.seed, default=42, help="seed of all random numbers")
     add(
         "--output",
         type=cli.path,

@@ -563,7 +563,7 @@ for name, d in larger.items():
 # more. Our networks with their kind of learned delays do not show the latter: they reach 93.7 %
 # (mean of three seeds), and 93.9 % with frozen delays. But frozen delays that were smoothed in
 # training like the learned ones reach only 92.9 %. So learning seems to gain about as much as the
-# smoothing, which it needs, costs ([results](../docs/results.md)).
+# smoothing costs ([results](../docs/results.md)).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}
