@@ -781,7 +781,7 @@ def _yinyang() -> Iterator[tuple[str, Baseline]]:
     yield "yinyang_gru", Baseline("Yin-Yang", "GRU, 9 units", sees, learn, MORE_RATES, 5, 300)
     learn = steps(lambda _, setting: lif_network(4, 17, 3, setting["tau"], 0.1),
                   optimizer=fast_readout)  # fmt: skip
-    tried = grid(lr=(3e-3, 1e-2, 3e-2), tau=(1.0, 3.0, 10.0))
+    tried = grid(lr=(1e-3, 3e-3, 1e-2, 3e-2), tau=(1.0, 3.0, 10.0))
     title = "recurrent LIF, 17 neurons"
     yield "yinyang_lif", Baseline("Yin-Yang", title, sees, learn, tried, 5, 300)
 
