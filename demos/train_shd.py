@@ -338,6 +338,17 @@ def main(args) -> None:
         _train(args, device)
 
 
+def augmentation(args) -> Augmentation:
+    """The random changes of the training words."""
+    return Augmentation(
+        args.shift_channels,
+        stretch=args.stretch,
+        blend=args.blend,
+        channel_jitter=args.jitter_channels,
+        warp=args.warp,
+    )
+
+
 def duration(args) -> float:
     """How much of each word of a data set is used, ms."""
     return args.duration or min(1000.0, DURATIONS[args.dataset])
@@ -373,17 +384,10 @@ def _train(args, device: torch.device) -> None:
         with seeded(args.seed):
             network = make_network(args, CHANNELS // args.pool, words.n_classes).to(device)
         network.equalise_(spread_of(words, encode).to(device), args.equalise)
-        augmentation = Augmentation(
-            args.shift_channels,
-            stretch=args.stretch,
-            blend=args.blend,
-            channel_jitter=args.jitter_channels,
-            warp=args.warp,
-        )
         run = WordRun(
             network,
             words,
-            augmentation=augmentation,
+            augmentation=augmentation(args),
             encode=encode,
             smoothing=args.smoothing if args.delays == "learned" or args.smooth_frozen else 0.0,
             optimizer=make_optimizer(network, args),

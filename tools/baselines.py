@@ -71,6 +71,8 @@ from jarvis.training import cosine, linear_tail, seed_for
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "demos"))
 
+import train_shd  # noqa: E402
+
 import cli  # noqa: E402
 
 sys.path.pop(0)
@@ -99,6 +101,8 @@ CHOICE_EPOCHS, WORD_EPOCHS, LONGER = 8, 12, 60
 WORD_BATCH = 32
 SMOOTHING = 0.1
 AUGMENTED = Augmentation(channels=30, channel_jitter=20.0)
+#: Default arguments of demos/train_shd.py
+_SHD = train_shd.make_parser().parse_args(["--dataset", "shd"])
 
 
 class Outcome(NamedTuple):
@@ -592,6 +596,7 @@ class WordNetwork:
         channels: number of inputs, each a group of SHD's 700 channels.
         augmentation: how the training words are changed.
         epochs: number of epochs of the final training.
+        batch_size: number of words per training step.
     """
 
     kind: str
@@ -599,6 +604,7 @@ class WordNetwork:
     channels: int = 700
     augmentation: Augmentation = AUGMENTED
     epochs: int = WORD_EPOCHS
+    batch_size: int = WORD_BATCH
 
     def encode(self, events: Events, generator: torch.Generator, *, training: bool) -> Tensor:
         """Words, given as events in ms, as the network's input; randomly changed in training."""
@@ -644,7 +650,7 @@ class WordNetwork:
             model = self.make(setting, train.n_classes)
         resume = folder if folder and (folder / "checkpoint_latest.pt").exists() else None
         history = fit(
-            model, train, epochs=epochs, batch_size=WORD_BATCH, schedule=cosine, seed=seed,
+            model, train, epochs=epochs, batch_size=self.batch_size, schedule=cosine, seed=seed,
             optimizer=self.optimizer(model, setting), objective=smoothed,
             encode=partial(self.encode, training=True), output=folder, resume=resume,
             arguments={"network": repr(self), **setting}, progress=False,
@@ -657,6 +663,34 @@ class WordNetwork:
         train, test = parts("shd", on)
         epochs = CHOICE_EPOCHS if on == "val" else self.epochs
         return self.train(setting, train, test, epochs=epochs, seed=seed, folder=folder)
+
+
+@dataclass(frozen=True)
+class DelayRecipe(WordNetwork):
+    """A network with the inputs, the augmentation and the batches of demos/train_shd.py.
+
+    Args:
+        factors: the factor of each input, which equalises their spread; see `train`.
+    """
+
+    factors: tuple[float, ...] = ()
+
+    def encode(self, events: Events, generator: torch.Generator, *, training: bool) -> Tensor:
+        if training:
+            events = self.augmentation(events, generator)
+        n_steps = round(train_shd.duration(_SHD) / _SHD.dt)
+        x = train_shd.INPUTS[_SHD.input](events.on_grid(_SHD.dt, n_steps).frames(_SHD.pool))
+        return x * torch.tensor(self.factors) if self.factors else x
+
+    def train(
+        self, setting: dict[str, Any], train: SpokenDigits, test: SpokenDigits, **options: Any
+    ) -> Outcome:
+        """As for any `WordNetwork`, with equalised inputs."""
+        spread = train_shd.spread_of(train, partial(self.encode, training=False))
+        scaled = train_shd.make_network(_SHD, self.channels, train.n_classes)
+        scaled.equalise_(spread, _SHD.equalise)
+        equalised = replace(self, factors=tuple(scaled.scale.tolist()))
+        return super(DelayRecipe, equalised).train(setting, train, test, **options)
 
 
 def smoothed(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -801,7 +835,13 @@ def _shd() -> Iterator[tuple[str, Baseline]]:
     fewer = {
         "gru_large": grid(lr=(1e-3, 3e-3), dropout=(0.5, 0.3)),
         "lif_large": grid(lr=(1e-3, 3e-3), dropout=(0.3, 0.0), tau=(10.0, 20.0)),
+        "gru_recipe": grid(lr=(3e-3, 1e-2), dropout=(0.5, 0.3)),
+        "lif_recipe": grid(lr=(3e-3, 1e-2), dropout=(0.5, 0.3), tau=(10.0,)),
     }
+    ours: dict[str, Any] = {
+        "augmentation": train_shd.augmentation(_SHD), "epochs": LONGER,
+        "batch_size": _SHD.batch_size,
+    }  # fmt: skip
     for name, title, net in (
         ("mlp", "ReLU, 700-100-20", WordNetwork("mlp", 100, 70)),
         ("gru", "GRU, 109 units", WordNetwork("gru", 109, 140)),
@@ -812,6 +852,10 @@ def _shd() -> Iterator[tuple[str, Baseline]]:
          WordNetwork("gru", 189, 140, epochs=LONGER)),
         ("lif_large", f"recurrent LIF, 366 neurons, {LONGER} epochs",
          WordNetwork("lif", 366, 140, epochs=LONGER)),
+        ("gru_recipe", f"GRU, 189 units, {LONGER} epochs, the recipe of train_shd.py",
+         DelayRecipe("gru", 189, 140, **ours)),
+        ("lif_recipe", f"recurrent LIF, 366 neurons, {LONGER} epochs, the recipe of train_shd.py",
+         DelayRecipe("lif", 366, 140, **ours)),
     ):  # fmt: skip
         yield (
             f"shd_{name}",
