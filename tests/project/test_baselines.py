@@ -186,9 +186,15 @@ def test_yin_yang_spikes_keep_their_times_in_steps():
     assert spikes.sum() == 4
 
 
-@pytest.mark.parametrize("name", ["toy_rate", "toy_ttfs"])
-def test_recurrent_networks_have_about_as_many_parameters_as_ours(name):
-    size = (32 + 1) * 128 + (128 + 1) * 2  # train_toy.py
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("toy_rate", (32 + 1) * 128 + (128 + 1) * 2),  # train_toy.py
+        ("toy_ttfs", (32 + 1) * 128 + (128 + 1) * 2),
+        ("yinyang", 2 * (4 + 3) * 30),  # train_yinyang.py --net inf --hidden 30: weights and delays
+    ],
+)
+def test_recurrent_networks_have_about_as_many_parameters_as_ours(name, size):
     for kind in ("gru", "lif"):
         assert tool.read(f"{name}_{kind}")["parameters"] == pytest.approx(size, rel=0.04)
 
@@ -275,6 +281,43 @@ def test_only_training_words_are_changed_and_each_time_in_another_way():
     assert torch.equal(plain, tool.frames(events, 140, 1400.0, 140))
     as_they_are = tool.WordNetwork("gru", 4, 140, Augmentation())
     assert torch.equal(as_they_are.encode(events, g, training=True), plain)
+
+
+def test_words_look_to_a_baseline_as_they_do_to_train_shd(monkeypatch):
+    """The inputs, their scale and the changes of the training words are those of the demo."""
+    args = tool.train_shd.make_parser().parse_args(["--dataset", "shd"])
+    net = tool.BASELINES["shd_gru_recipe"].learn.__self__
+    part, g = words("train", 40), torch.Generator().manual_seed(0)
+    on_grid = tool.train_shd.in_steps(part, args.dt, tool.train_shd.duration(args), None)
+    theirs = torch.log1p(on_grid[:8][0].frames(args.pool))
+    assert torch.equal(net.encode(part[:8][0], g, training=False), theirs)
+    augmentation = tool.train_shd.augmentation(args)
+    assert (net.augmentation, net.batch_size, net.epochs) == (augmentation, args.batch_size, 60)
+    changed = net.encode(part[:8][0], g, training=True)
+    g.manual_seed(0)
+    events = on_grid.batch(torch.arange(8), augmentation, g)[0]
+    assert torch.equal(changed, torch.log1p(events.frames(args.pool)))
+
+    factors = []
+    monkeypatch.setattr(
+        tool.WordNetwork, "train", lambda self, *args, **options: factors.append(self.factors)
+    )
+    net.train(tool.TRIED["gru"][0], part, part, epochs=1, seed=0)
+    network = tool.train_shd.make_network(args, 140, 20)
+    encode = lambda events, _: torch.log1p(events.frames(args.pool))  # noqa: E731
+    network.equalise_(tool.train_shd.spread_of(on_grid, encode), args.equalise)
+    assert torch.tensor(factors[0]).tolist() == network.scale.tolist()
+    scaled = tool.replace(net, factors=factors[0]).encode(part[:8][0], g, training=False)
+    assert torch.equal(scaled, theirs * network.scale)
+
+
+@pytest.mark.parametrize("kind", ["gru_large", "lif_large", "gru_recipe", "lif_recipe"])
+def test_larger_networks_on_words_have_as_many_parameters_as_train_shd(kind):
+    args = tool.train_shd.make_parser().parse_args(["--dataset", "shd", "--hidden", "240", "240"])
+    size = sum(tool.count_parameters(tool.train_shd.make_network(args, 140, 20)).values())
+    row = tool.BASELINES[f"shd_{kind}"]
+    network = row.learn.__self__.make(row.settings[0], 20)
+    assert sum(tool.count_parameters(network).values()) == pytest.approx(size, rel=0.01)
 
 
 def test_recurrence_is_what_the_kinds_differ_in():
