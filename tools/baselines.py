@@ -835,7 +835,7 @@ def _shd() -> Iterator[tuple[str, Baseline]]:
     fewer = {
         "gru_large": grid(lr=(1e-3, 3e-3), dropout=(0.5, 0.3)),
         "lif_large": grid(lr=(1e-3, 3e-3), dropout=(0.3, 0.0), tau=(10.0, 20.0)),
-        "gru_recipe": grid(lr=(3e-3, 1e-2), dropout=(0.5, 0.3)),
+        "gru_recipe": grid(lr=(3e-3, 1e-2, 3e-2), dropout=(0.5, 0.3)),
         "lif_recipe": grid(lr=(3e-3, 1e-2), dropout=(0.5, 0.3), tau=(10.0,)),
     }
     ours: dict[str, Any] = {
