@@ -53,6 +53,11 @@ KINDS = {
     "none_slow": ("no delays, membranes of 300 ms", "--delays none --tau 300"),
     "abrupt": ("learned delays, no smoothing", "--smoothing 0"),
 }
+#: Networks of `tools/baselines.py` with the same inputs and as many parameters: their rows' titles.
+BASELINES = {
+    "shd_gru_recipe": "a GRU, 189 units",
+    "shd_lif_recipe": "366 LIF neurons with recurrent weights, no adaptation, no delays",
+}
 #: Options that do not define a run.
 GIVEN = ("device", "output", "force", "resume", "plot")
 #: Variants tried on held-out speakers, by a short name: a description, and the options.
@@ -73,9 +78,9 @@ STEPS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def read(name: str) -> dict | None:
+def read(name: str, folder: Path = RESULTS) -> dict | None:
     """The content stored under a name; None if there is none."""
-    path = RESULTS / f"{name}.json"
+    path = folder / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
@@ -219,11 +224,15 @@ def cost(runs: list[dict]) -> str:
 
 
 def kind_table() -> str:
-    """Each network's test accuracy and cost."""
+    """Each network's test accuracy and cost, and the baselines' accuracy."""
+
+    def minutes(runs: list[dict]) -> str:
+        return f"{statistics.mean(run['seconds'] for run in runs) / 60:.0f}"
+
     lines = [
-        "| two layers of 240 adaptive LIF neurons | learned parameters | stored | "
-        "test accuracy, % | n | spikes per word | additions + multiply-adds per word | "
-        "training, min |",
+        "| network; if no other is named, two layers of 240 adaptive LIF neurons | "
+        "learned parameters | stored | test accuracy, % | n | spikes per word | "
+        "additions + multiply-adds per word | training, min |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in KINDS:
@@ -231,11 +240,16 @@ def kind_table() -> str:
             continue
         runs = kept["runs"]
         accuracy = percent([run["test_acc"] for run in runs], kept["words"])
-        minutes = statistics.mean(run["seconds"] for run in runs) / 60
         lines.append(
             f"| {kept['title']} | {kept['parameters']:,} | {kept['stored']:,} | {accuracy} | "
-            f"{len(runs)} | {cost(runs)} | {minutes:.0f} |"
+            f"{len(runs)} | {cost(runs)} | {minutes(runs)} |"
         )
+    for name, title in BASELINES.items():
+        if kept := read(name, ROOT / "results" / "baselines"):
+            runs, number = kept["runs"], f"{kept['parameters']:,}"
+            accuracy = percent([run["test_acc"] for run in runs])
+            cells = [title, number, number, accuracy, str(len(runs)), "", "", minutes(runs)]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
