@@ -78,9 +78,9 @@ STEPS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def read(name: str, folder: Path = RESULTS) -> dict | None:
-    """The content stored under a name; None if there is none."""
-    path = folder / f"{name}.json"
+def read(name: str, folder: Path | None = None) -> dict | None:
+    """The content stored under a name, in `RESULTS` unless a folder is given; None without it."""
+    path = (folder or RESULTS) / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
