@@ -566,10 +566,10 @@ for name, d in larger.items():
 # more. Our networks with their kind of learned delays do not show the latter: they reach 93.7 %
 # (mean of three seeds), and 93.9 % with frozen delays. But frozen delays that were smoothed in
 # training like the learned ones reach only 92.9 %. So learning seems to gain about as much as the
-# smoothing costs. And delays have a rival: without delays these two layers reach 81.7 % (one run),
-# but with the same inputs and about as many parameters, recurrent LIF neurons without delays reach
-# 90.5 %, and a GRU reaches 91.3 % (three seeds each). So a network that is to remember what came
-# earlier in a word has two ways: delays, and recurrent weights
+# smoothing costs. And delays have a rival: without delays these two layers reach 81.7 %, but with
+# the same inputs and as many parameters as the networks with delays, recurrent LIF neurons without
+# delays reach 90.5 %, and a GRU reaches 91.3 % (three seeds each). So a network that is to remember
+# what came earlier in a word has two ways: delays, and recurrent weights
 # ([results](../docs/results.md#spoken-digits-delays-and-surrogate-gradients)).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
